@@ -1,0 +1,79 @@
+"""One row of the route table: what a path is called, who may use it, and who answers it."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from tracking_server.services import Services
+from tracking_server.web import Answer, Request
+
+Handler = Callable[[Request, Services], Awaitable[Answer]]
+
+
+class Resource(enum.StrEnum):
+    """The kind of thing that a request acts on; access rules are written against these."""
+
+    NONE = "none"
+    SERVER = "server"
+    UI = "ui"
+    WORKSPACE = "workspace"
+    EXPERIMENT = "experiment"
+    RUN = "run"
+    LOGGED_MODEL = "logged-model"
+    ARTIFACT = "artifact"
+    TRACE = "trace"
+    DATASET = "dataset"
+    REGISTERED_MODEL = "registered-model"
+    WEBHOOK = "webhook"
+    SCORER = "scorer"
+    GATEWAY = "gateway"
+    JOB = "job"
+    ASSISTANT = "assistant"
+    MCP_SERVER = "mcp-server"
+    SKILL = "skill"
+    REVIEW = "review"
+    GRAPHQL = "graphql"
+
+
+class Action(enum.StrEnum):
+    """What a request does to its resource. OPEN is the only one that will never ask who is there."""
+
+    OPEN = "open"
+    READ = "read"
+    SEARCH = "search"
+    CREATE = "create"
+    UPDATE = "update"
+    DELETE = "delete"
+    EXECUTE = "execute"
+    ADMINISTER = "administer"
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """The policy class of a route; there is no default, so a route cannot be open by omission."""
+
+    resource: Resource
+    action: Action
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A row of the table.
+
+    ``label`` names the route in metrics, logs and ``doctor`` and is unique. ``paths`` are templates without the
+    static prefix; ``{name}`` matches one segment and ``{name:path}`` the rest. ``handler`` None means that stock
+    MLflow answers.
+    """
+
+    label: str
+    methods: tuple[str, ...]
+    paths: tuple[str, ...]
+    policy: Policy
+    handler: Handler | None = None
+
+
+def rest(path: str, version: str = "2.0") -> tuple[str, str]:
+    """The two spellings under which stock serves an MLflow RPC: for clients and for the UI."""
+    return (f"/api/{version}/mlflow/{path}", f"/ajax-api/{version}/mlflow/{path}")
