@@ -47,9 +47,7 @@ class QueryFile:
             missing = {"postgresql", "sqlite"} - dialects.keys()
             if missing:
                 raise ValueError(f"{family}.sql has no {name} for {missing.pop()}")
-            self._queries[name] = Query(
-                name, dialects["postgresql"], _PLACEHOLDER.sub(r"?\1", dialects["sqlite"])
-            )
+            self._queries[name] = Query(name, dialects["postgresql"], _PLACEHOLDER.sub(r"?\1", dialects["sqlite"]))
 
     def __getitem__(self, name: str) -> Query:
         return self._queries[name]
