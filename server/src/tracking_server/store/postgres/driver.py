@@ -1,0 +1,225 @@
+"""PostgreSQL behind the store's contract, through asyncpg."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import ssl
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+import asyncpg
+
+from tracking_server.errors import Unavailable
+from tracking_server.store.database import Dialect, Row, Work
+from tracking_server.store.postgres.pool import ConnectionPool, Lease, Raw
+from tracking_server.store.postgres.translate import DRIVER_ERRORS, Conflict, ConnectionLost, translate
+from tracking_server.store.queries import Query
+
+T = TypeVar("T")
+
+_BEGIN_READ = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+_CONFLICT_RETRIES = 5
+_CONFLICT_PAUSE_SECONDS = 0.02
+_SILENCE_SECONDS = 5.0
+_CLOSE_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class PostgresOptions:
+    """Limits of one process's connections; times in seconds, a ``statement_timeout`` of 0 sets no limit.
+
+    ``transaction_pooling`` is for a PgBouncer in transaction mode: nothing is kept on a connection between
+    transactions, at the price of prepared statements and of a transaction around single reads.
+    """
+
+    min_connections: int = 1
+    max_connections: int = 10
+    wait_seconds: float = 5.0
+    connect_timeout: float = 5.0
+    statement_timeout: float = 60.0
+    transaction_pooling: bool = False
+
+
+class PostgresConnection:
+    """One attempt at a piece of work on one asyncpg connection."""
+
+    dialect = Dialect.POSTGRESQL
+
+    def __init__(self, raw: Raw, statements: Counter[str]) -> None:
+        self._raw = raw
+        self._statements = statements
+
+    async def fetch(self, query: Query, *arguments: object) -> Sequence[Row]:
+        self._statements[query.name] += 1
+        try:
+            return await self._raw.fetch(query.postgresql, *arguments)
+        except DRIVER_ERRORS as error:
+            raise self._translated(error) from error
+
+    async def fetch_one(self, query: Query, *arguments: object) -> Row | None:
+        self._statements[query.name] += 1
+        try:
+            return await self._raw.fetchrow(query.postgresql, *arguments)
+        except DRIVER_ERRORS as error:
+            raise self._translated(error) from error
+
+    async def execute(self, query: Query, *arguments: object) -> int:
+        self._statements[query.name] += 1
+        try:
+            status = await self._raw.execute(query.postgresql, *arguments)
+        except DRIVER_ERRORS as error:
+            raise self._translated(error) from error
+        count = status.rpartition(" ")[2]
+        return int(count) if count.isdecimal() else 0
+
+    async def execute_many(self, query: Query, rows: Iterable[Sequence[object]]) -> None:
+        self._statements[query.name] += 1
+        try:
+            await self._raw.executemany(query.postgresql, rows)
+        except DRIVER_ERRORS as error:
+            raise self._translated(error) from error
+
+    async def control(self, statement: str) -> str:
+        """Runs BEGIN, COMMIT or ROLLBACK; returns what the server says it did."""
+        try:
+            return await self._raw.execute(statement)
+        except DRIVER_ERRORS as error:
+            raise self._translated(error) from error
+
+    def _translated(self, error: Exception) -> Exception:
+        return translate(error, closed=self._raw.is_closed())
+
+
+class PostgresDatabase:
+    """A PostgreSQL database, or a cluster of them behind a multi-host URI."""
+
+    dialect = Dialect.POSTGRESQL
+
+    def __init__(self, pool: ConnectionPool, options: PostgresOptions) -> None:
+        self._pool = pool
+        self._options = options
+        self._statements: Counter[str] = Counter()
+
+    @classmethod
+    async def connect(
+        cls, dsn: str, options: PostgresOptions | None = None, *, tls: ssl.SSLContext | None = None
+    ) -> PostgresDatabase:
+        """Opens the first connections to ``dsn``, a ``postgresql://`` URI as asyncpg takes it.
+
+        ``tls`` overrides what the DSN says (``sslmode``, ``sslrootcert``, …). Raises the driver's own error when the
+        server cannot be reached or refuses us.
+        """
+        options = options or PostgresOptions()
+        arguments: dict[str, Any] = {"dsn": dsn}
+        if "," in urlsplit(dsn).netloc and "target_session_attrs" not in dsn:
+            # Of several hosts only the primary takes writes.
+            arguments["target_session_attrs"] = "read-write"
+        if options.transaction_pooling:
+            arguments["statement_cache_size"] = 0
+        else:
+            # PgBouncer refuses connections with startup parameters that it does not know.
+            milliseconds = str(int(options.statement_timeout * 1000))
+            arguments["server_settings"] = {"statement_timeout": milliseconds}
+        if tls is not None:
+            arguments["ssl"] = tls
+
+        async def connect() -> Raw:
+            return await asyncpg.connect(
+                timeout=options.connect_timeout,
+                # The server's own limit comes first; this one is for a server that is gone without a word.
+                command_timeout=options.statement_timeout + _SILENCE_SECONDS if options.statement_timeout else None,
+                **arguments,
+            )
+
+        pool = ConnectionPool(connect, minimum=options.min_connections, maximum=options.max_connections)
+        await pool.start(asyncio.get_running_loop().time() + options.wait_seconds)
+        return cls(pool, options)
+
+    @property
+    def statements(self) -> Counter[str]:
+        return Counter(self._statements)
+
+    async def fetch(self, query: Query, *arguments: object) -> Sequence[Row]:
+        if self._options.transaction_pooling:
+            return await self.read(lambda connection: connection.fetch(query, *arguments))
+        return await self._attempt(lambda connection: connection.fetch(query, *arguments))
+
+    async def fetch_one(self, query: Query, *arguments: object) -> Row | None:
+        if self._options.transaction_pooling:
+            return await self.read(lambda connection: connection.fetch_one(query, *arguments))
+        return await self._attempt(lambda connection: connection.fetch_one(query, *arguments))
+
+    async def read(self, work: Work[T]) -> T:
+        async def once(connection: PostgresConnection) -> T:
+            await connection.control(_BEGIN_READ)
+            result = await work(connection)
+            await connection.control("COMMIT")
+            return result
+
+        return await self._attempt(once)
+
+    async def write(self, work: Work[T]) -> T:
+        async def once(connection: PostgresConnection) -> T:
+            await connection.control("BEGIN")
+            result = await work(connection)
+            try:
+                outcome = await connection.control("COMMIT")
+            except ConnectionLost as error:
+                raise Unavailable(
+                    "The database went away during a commit; the write may or may not be stored"
+                ) from error
+            if outcome != "COMMIT":
+                raise RuntimeError("a store function swallowed an error, so its transaction could not be committed")
+            return result
+
+        return await self._attempt(once)
+
+    async def close(self) -> None:
+        await self._pool.close(self._options.statement_timeout or _CLOSE_SECONDS)
+
+    async def _attempt(self, once: Callable[[PostgresConnection], Awaitable[T]]) -> T:
+        deadline = asyncio.get_running_loop().time() + self._options.wait_seconds
+        conflicts = 0
+        while True:
+            lease = await self._pool.acquire(deadline)
+            try:
+                result = await once(PostgresConnection(lease.connection, self._statements))
+            except ConnectionLost:
+                self._pool.discard(lease)
+                self._pool.distrust()
+                continue
+            except Conflict as error:
+                await self._give_back(lease)
+                conflicts += 1
+                if conflicts > _CONFLICT_RETRIES:
+                    raise Unavailable("The database is too busy with conflicting writes", retry_after=1) from error
+                pause = _CONFLICT_PAUSE_SECONDS * 2**conflicts
+                await asyncio.sleep(pause * random.uniform(0.1, 1.0))  # noqa: S311 (jitter, not a secret)
+            except BaseException as error:
+                if isinstance(error, Exception):
+                    await self._give_back(lease)
+                else:
+                    self._pool.recover(lease)
+                raise
+            else:
+                self._pool.release(lease)
+                return result
+
+    async def _give_back(self, lease: Lease) -> None:
+        """Ends the transaction of work that failed, if it is still open."""
+        if not lease.connection.is_in_transaction():
+            self._pool.release(lease)
+            return
+        try:
+            await lease.connection.execute("ROLLBACK")
+        except DRIVER_ERRORS:
+            self._pool.discard(lease)
+        except asyncio.CancelledError:
+            self._pool.recover(lease)
+            raise
+        else:
+            self._pool.release(lease)
