@@ -26,9 +26,14 @@ class Resource(enum.StrEnum):
     TRACE = "trace"
     DATASET = "dataset"
     REGISTERED_MODEL = "registered-model"
+    MODEL_VERSION = "model-version"
     WEBHOOK = "webhook"
+    ISSUE = "issue"
+    LABEL_SCHEMA = "label-schema"
     SCORER = "scorer"
+    PROMPT_OPTIMIZATION = "prompt-optimization"
     GATEWAY = "gateway"
+    GATEWAY_SECRET = "gateway-secret"  # noqa: S105 - the name of a kind of resource, not a secret
     JOB = "job"
     ASSISTANT = "assistant"
     MCP_SERVER = "mcp-server"
@@ -38,7 +43,13 @@ class Resource(enum.StrEnum):
 
 
 class Action(enum.StrEnum):
-    """What a request does to its resource. OPEN is the only one that will never ask who is there."""
+    """What a request does to its resource. OPEN is the only one that will never ask who is there.
+
+    SEARCH answers a collection, so the answer must hold only what the caller may read. A tag, an alias or an
+    assessment is part of what it hangs on: setting and deleting one are both UPDATE. Restoring is DELETE as well,
+    because who may not delete may not undo a deletion. EXECUTE spends money or runs code; ADMINISTER is for
+    what an administrator alone may do.
+    """
 
     OPEN = "open"
     READ = "read"
@@ -58,13 +69,24 @@ class Policy:
     action: Action
 
 
+class Stack(enum.Enum):
+    """Which half of stock MLflow serves a route: the matcher follows that half's rules.
+
+    BOTH: FastAPI has the row's methods, Flask has them again behind it and so adds HEAD, OPTIONS and 405.
+    """
+
+    FLASK = "flask"
+    FASTAPI = "fastapi"
+    BOTH = "both"
+
+
 @dataclass(frozen=True, slots=True)
 class Route:
     """A row of the table.
 
     ``label`` names the route in metrics, logs and ``doctor`` and is unique. ``paths`` are templates without the
-    static prefix; ``{name}`` matches one segment and ``{name:path}`` the rest. ``handler`` None means that stock
-    MLflow answers.
+    static prefix; ``{name}`` matches one segment and ``{name:path}`` one or more. ``handler`` None means that stock
+    MLflow answers. HEAD and OPTIONS are never listed: see ``door.match``.
     """
 
     label: str
@@ -72,8 +94,14 @@ class Route:
     paths: tuple[str, ...]
     policy: Policy
     handler: Handler | None = None
+    stack: Stack = Stack.FLASK
 
 
 def rest(path: str, version: str = "2.0") -> tuple[str, str]:
     """The two spellings under which stock serves an MLflow RPC: for clients and for the UI."""
     return (f"/api/{version}/mlflow/{path}", f"/ajax-api/{version}/mlflow/{path}")
+
+
+def ajax(path: str, version: str = "2.0") -> tuple[str]:
+    """The one spelling of an operation that stock serves for the UI alone."""
+    return (f"/ajax-api/{version}/mlflow/{path}",)

@@ -1,0 +1,11 @@
+"""The histories of metrics; they belong to their runs."""
+
+from tracking_server.door.route import Action, Policy, Resource, Route, ajax, rest
+
+READ = Policy(Resource.RUN, Action.READ)
+
+ROUTES: tuple[Route, ...] = (
+    Route("metrics.get-history", ("GET",), rest("metrics/get-history"), READ),
+    Route("metrics.get-history-bulk", ("GET",), ajax("metrics/get-history-bulk"), READ),
+    Route("metrics.get-history-bulk-interval", ("GET",), rest("metrics/get-history-bulk-interval"), READ),
+)
