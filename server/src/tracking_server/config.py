@@ -6,104 +6,83 @@ A ``Config`` from ``settings_loader.load`` is complete: secrets are read from th
 
 from __future__ import annotations
 
-import enum
 import os
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import unquote, urlparse
 
-from tracking_server.settings import InvalidValue, Secret, SecretMap, setting
+from tracking_server.settings import Secret, SecretMap, setting
+from tracking_server.settings_choices import (
+    DEFAULT_ALLOWED_HOSTS,
+    AddressingStyle,
+    ArtifactKind,
+    FrameOptions,
+    LogFormat,
+    LogLevel,
+    StockStart,
+    TlsMode,
+)
 from tracking_server.settings_database import DatabaseKind, DatabaseUri
 
-# The patterns of mlflow/server/security_utils.py; a test compares them with the installed MLflow's.
-DEFAULT_ALLOWED_HOSTS = (
-    *("localhost", "127.0.0.1", "[::1]", "0.0.0.0"),  # noqa: S104  host names to compare with, nothing is bound to them
-    *("localhost:*", "127.0.0.1:*", "[[]::1]:*", "0.0.0.0:*", "192.168.*", "10.*"),
-    *(f"172.{second}.*" for second in range(16, 32)),
-    *("fc00:*", "fd00:*"),
-)
+__all__ = [
+    "AddressingStyle",
+    "ArtifactKind",
+    "ArtifactSettings",
+    "Config",
+    "DatabaseKind",
+    "DatabaseSettings",
+    "FrameOptions",
+    "LimitSettings",
+    "LogFormat",
+    "LogLevel",
+    "LoggingSettings",
+    "Secret",
+    "SecretMap",
+    "ServerSettings",
+    "StockSettings",
+    "StockStart",
+    "TlsMode",
+]
 
 
-class FrameOptions(enum.StrEnum):
-    SAMEORIGIN = "SAMEORIGIN"
-    DENY = "DENY"
-    NONE = "NONE"
+def _is_static_prefix(value: str) -> bool:
+    # The rules of mlflow/cli/__init__.py, _validate_static_prefix, and no character that ends a path.
+    return not value or (value.startswith("/") and not value.endswith("/") and not re.search(r"[{}?#%\s]", value))
 
 
-class TlsMode(enum.StrEnum):
-    """libpq's sslmode."""
-
-    DISABLE = "disable"
-    PREFER = "prefer"
-    REQUIRE = "require"
-    VERIFY_CA = "verify-ca"
-    VERIFY_FULL = "verify-full"
+def _is_destination(value: str) -> bool:
+    return bool(value.strip()) and urlparse(value).scheme not in ("http", "https", "mlflow-artifacts")
 
 
-class AddressingStyle(enum.StrEnum):
-    AUTO = "auto"
-    PATH = "path"
-    VIRTUAL = "virtual"
-
-
-class LogLevel(enum.StrEnum):
-    DEBUG = "debug"
-    INFO = "info"
-    WARNING = "warning"
-    ERROR = "error"
-    CRITICAL = "critical"
-
-
-class LogFormat(enum.StrEnum):
-    PLAIN = "plain"
-    JSON = "json"
-
-
-class StockStart(enum.StrEnum):
-    EAGER = "eager"
-    LAZY = "lazy"
-
-
-class ArtifactKind(enum.StrEnum):
-    """Where artifacts live; OTHER is forwarded whole to stock MLflow."""
-
-    LOCAL = "local"
-    S3 = "s3"
-    GCS = "gcs"
-    AZURE = "azure"
-    OTHER = "other"
-
-
-def _static_prefix(value: str) -> None:
-    # The rules of mlflow/cli/__init__.py, _validate_static_prefix.
-    if value and (not value.startswith("/") or value.endswith("/") or re.search(r"[{}?#%\s]", value)):
-        raise InvalidValue("a path that begins with '/', does not end in '/' and has none of { } ? # %")
-
-
-def _destination(value: str) -> None:
-    scheme = urlparse(value).scheme
-    if not value.strip() or scheme in ("http", "https", "mlflow-artifacts"):
-        raise InvalidValue("a path, file:///…, s3://BUCKET/…, gs://BUCKET/…, wasbs://… or abfss://…")
-
-
-def _endpoint(value: str) -> None:
-    if urlparse(value).scheme not in ("http", "https") or not urlparse(value).netloc:
-        raise InvalidValue("a URL that begins with http:// or https://")
+def _is_web_address(value: str) -> bool:
+    return urlparse(value).scheme in ("http", "https") and bool(urlparse(value).netloc)
 
 
 @dataclass(frozen=True, slots=True)
 class ServerSettings:
     """Where the server listens, and which browsers may talk to it."""
 
-    host: str = setting("127.0.0.1", "Address to listen on; 0.0.0.0 for every network interface.")
+    host: str = setting(
+        "127.0.0.1",
+        "Address to listen on; 0.0.0.0 for every network interface.",
+        check=bool,
+        allowed="an address or the name of one",
+    )
     port: int = setting(5000, "Port to listen on; 0 takes any free one.", minimum=0, maximum=65535)
     workers: int = setting(1, "Serving processes; 0 makes one for each processor core.", minimum=0, maximum=256)
-    static_prefix: str = setting("", "Path before every route, such as /mlflow behind a proxy.", check=_static_prefix)
+    static_prefix: str = setting(
+        "",
+        "Path before every route, such as /mlflow behind a proxy.",
+        check=_is_static_prefix,
+        allowed="a path that begins with '/', does not end in '/' and has no space and none of { } ? # %",
+    )
     allowed_hosts: tuple[str, ...] = setting(
         DEFAULT_ALLOWED_HOSTS,
         "Host headers that are answered, with * as wildcard; a name without a port matches every port. The default"
         " is this machine and private networks, as stock MLflow's. A public name must be listed here.",
+        check=bool,
+        allowed="a list of at least one host name or pattern",
     )
     cors_allowed_origins: tuple[str, ...] = setting(
         (), "Origins of web pages that may call the API, besides this machine's own; * allows every page."
@@ -163,12 +142,15 @@ class DatabaseSettings:
         "A database of its own for the model registry. Where it differs from uri, the registry's requests are"
         " forwarded to stock MLflow.",
         stock_flag="--registry-store-uri",
+        example="postgresql://mlflow@db.example.com:5432/registry",
     )
     registry_uri_file: Path | None = setting(None, "File that holds the registry's URI.", existing_file=True)
     pool_min: int = setting(1, "Connections that each worker keeps open.", minimum=0, maximum=1000)
     pool_max: int = setting(10, "Connections that each worker opens at most.", minimum=1, maximum=1000)
     tls: TlsMode | None = setting(
-        None, "TLS to PostgreSQL, as libpq's sslmode; unset leaves it to the URI, and then to prefer."
+        None,
+        "TLS to PostgreSQL, as libpq's sslmode; unset leaves it to the URI, and then to prefer.",
+        example="verify-full",
     )
     ca_file: Path | None = setting(
         None, "PEM file of the authorities that sign PostgreSQL's certificate.", existing_file=True
@@ -231,8 +213,11 @@ class ArtifactSettings:
 
     destination: str = setting(
         "./data/artifacts",
-        "Where artifacts are stored: a path, file:///…, s3://BUCKET/PATH, gs://BUCKET/PATH, wasbs://… or abfss://….",
-        check=_destination,
+        "Where artifacts are stored.",
+        check=_is_destination,
+        allowed="a path, file:///PATH, s3://BUCKET/PATH, gs://BUCKET/PATH, wasbs://… or abfss://…, or, forwarded to"
+        " stock MLflow, another store that MLflow knows",
+        stock_flag="--artifacts-destination",
         example="s3://mlflow/artifacts",
     )
     serve: bool = setting(
@@ -245,14 +230,19 @@ class ArtifactSettings:
         "Artifact location of new experiments; unset is mlflow-artifacts:/ (through this server) where serve is on,"
         " else destination.",
         stock_flag="--default-artifact-root",
+        example="s3://mlflow/artifacts",
     )
     presigned: bool = setting(
         True, "Hand out URLs of the store itself to clients that ask for them; off where they cannot reach it."
     )
     s3_endpoint: str | None = setting(
-        None, "URL of an S3-compatible store; unset is AWS.", check=_endpoint, example="https://s3.example.com"
+        None,
+        "Address of an S3-compatible store; unset is AWS.",
+        check=_is_web_address,
+        allowed="a URL that begins with http:// or https://",
+        example="https://s3.example.com",
     )
-    s3_region: str | None = setting(None, "Region of the bucket.")
+    s3_region: str | None = setting(None, "Region of the bucket.", example="eu-west-1")
     s3_ca_file: Path | None = setting(
         None, "PEM file of the authorities that sign the store's certificate.", existing_file=True
     )
@@ -360,10 +350,12 @@ class StockSettings:
         True, "Let it run MLflow's background jobs (scorers, prompt optimisation), which take processes of their own."
     )
     arguments: tuple[str, ...] = setting(
-        (), "Further arguments for its command line.", words=True, example="--secrets-cache-ttl 120"
+        (), "Further arguments for its command line.", words=True, example='["--secrets-cache-ttl", "120"]'
     )
     environment: SecretMap = setting(
-        SecretMap(), "Further environment variables for it, such as the gateway's API keys.", example="OPENAI_API_KEY"
+        SecretMap(),
+        "Further environment variables for it, such as the gateway's API keys.",
+        example='{OPENAI_API_KEY = "…"}',
     )
     start_timeout: float = setting(
         120.0, "How long it may take to answer after its start.", minimum=5, maximum=3600, unit="seconds"
@@ -377,7 +369,9 @@ class StockSettings:
     )
     restart_delay_max: float = setting(30.0, "The longest such wait.", minimum=0.1, maximum=3600, unit="seconds")
     socket_directory: Path | None = setting(
-        None, "Folder for its Unix socket, which only our user may open; unset makes a temporary one."
+        None,
+        "Folder for its Unix socket, which only our user may open; unset makes a temporary one.",
+        example="/run/tracking-server",
     )
 
 

@@ -58,6 +58,9 @@ class SecretMap:
     def reveal(self) -> dict[str, str]:
         return dict(self._items)
 
+    def __len__(self) -> int:
+        return len(self._items)
+
     def masked(self) -> dict[str, str]:
         return dict.fromkeys(self._items, MASK)
 
@@ -73,13 +76,17 @@ class SecretMap:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Rule:
-    """What a declaration adds to the type: help, range in ``unit``, a further check, stock's flag for the same."""
+    """What a declaration adds to the type: help, range in ``unit``, a further check, stock's flag for the same.
+
+    ``allowed`` describes what ``check`` accepts. A text of ``words`` is split as a shell would, others at commas.
+    """
 
     help: str
     minimum: float | None = None
     maximum: float | None = None
     unit: str = ""
-    check: Callable[[Any], None] | None = None
+    check: Callable[[Any], bool] | None = None
+    allowed: str = ""
     stock_flag: str | None = None
     words: bool = False
     existing_file: bool = False
@@ -185,7 +192,7 @@ class _Text:
         self.secret = secret
 
     def allowed(self, rule: Rule) -> str:
-        return "the path of a file that exists" if rule.existing_file else self._allowed
+        return "the path of a file that exists" if rule.existing_file else rule.allowed or self._allowed
 
     def read_text(self, text: str, rule: Rule) -> Any:
         try:
@@ -194,8 +201,8 @@ class _Text:
             raise InvalidValue(self.allowed(rule)) from None
         if rule.existing_file and not Path(text).is_file():
             raise InvalidValue(self.allowed(rule))
-        if rule.check is not None:
-            rule.check(value)
+        if rule.check is not None and not rule.check(value):
+            raise InvalidValue(self.allowed(rule))
         return value
 
     def read_toml(self, value: object, rule: Rule) -> Any:
@@ -211,7 +218,7 @@ class _Texts:
     secret = False
 
     def allowed(self, rule: Rule) -> str:
-        return "a list of texts"
+        return rule.allowed or "a list of texts"
 
     def read_text(self, text: str, rule: Rule) -> tuple[str, ...]:
         if rule.words:
@@ -219,12 +226,17 @@ class _Texts:
                 return tuple(shlex.split(text))
             except ValueError:
                 raise InvalidValue("words as a shell would split them, with every quote closed") from None
-        return tuple(part.strip() for part in text.split(",") if part.strip())
+        return self._checked(tuple(part.strip() for part in text.split(",") if part.strip()), rule)
 
     def read_toml(self, value: object, rule: Rule) -> tuple[str, ...]:
         if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
             raise InvalidValue(self.allowed(rule))
-        return tuple(value)
+        return self._checked(tuple(value), rule)
+
+    def _checked(self, value: tuple[str, ...], rule: Rule) -> tuple[str, ...]:
+        if rule.check is not None and not rule.check(value):
+            raise InvalidValue(self.allowed(rule))
+        return value
 
     def write_toml(self, value: tuple[str, ...]) -> object:
         return list(value)

@@ -27,52 +27,18 @@ _POSTGRES_DRIVERS = (None, "psycopg", "psycopg2", "psycopg2cffi", "asyncpg")
 _SQLITE_DRIVERS = (None, "pysqlite")
 _DEFAULT_PORT = 5432
 
-# libpq's connection parameters, by what asyncpg makes of them: the first it reads, the second it has no word for.
-_READ_BY_BOTH = frozenset(
-    [
-        "sslmode",
-        "sslcert",
-        "sslkey",
-        "sslrootcert",
-        "sslcrl",
-        "sslpassword",
-        "sslnegotiation",
-        "ssl_min_protocol_version",
-        "ssl_max_protocol_version",
-        "target_session_attrs",
-        "passfile",
-        "service",
-        "krbsrvname",
-        "gsslib",
-        "options",
-        "application_name",
-    ]
-)
-_READ_BY_LIBPQ = frozenset(
-    [
-        "channel_binding",
-        "connect_timeout",
-        "hostaddr",
-        "client_encoding",
-        "fallback_application_name",
-        "keepalives",
-        "keepalives_idle",
-        "keepalives_interval",
-        "keepalives_count",
-        "tcp_user_timeout",
-        "sslcompression",
-        "sslcertmode",
-        "sslcrldir",
-        "sslsni",
-        "requirepeer",
-        "require_auth",
-        "min_protocol_version",
-        "max_protocol_version",
-        "gssencmode",
-        "gssdelegation",
-        "load_balance_hosts",
-    ]
-)
+# libpq's connection parameters: those that asyncpg reads too, and those that it has no word for.
+_SHARED_NAMES = """
+    sslmode sslcert sslkey sslrootcert sslcrl sslpassword sslnegotiation ssl_min_protocol_version
+    ssl_max_protocol_version target_session_attrs passfile service krbsrvname gsslib options application_name
+"""
+_LIBPQ_NAMES = """
+    channel_binding connect_timeout hostaddr client_encoding fallback_application_name keepalives keepalives_idle
+    keepalives_interval keepalives_count tcp_user_timeout sslcompression sslcertmode sslcrldir sslsni requirepeer
+    require_auth min_protocol_version max_protocol_version gssencmode gssdelegation load_balance_hosts
+"""
+_READ_BY_BOTH = frozenset(_SHARED_NAMES.split())
+_READ_BY_LIBPQ = frozenset(_LIBPQ_NAMES.split())
 _SECRET_PARAMETERS = ("sslpassword",)
 # What protects a connection and cannot be kept by asyncpg is told, not dropped in silence.
 _PROTECTING = {"channel_binding": ("require",), "gssencmode": ("require",), "require_auth": (), "requirepeer": ()}
