@@ -26,6 +26,8 @@ from tracking_server.web import Request
 
 M = TypeVar("M", bound=Message)
 _UNPAIRED_SURROGATE = re.compile("[\ud800-\udfff]")
+# protobuf takes a bracketed name for an extension, of which MLflow's messages have none.
+_EXTENSION_NAME = re.compile(r"\[[a-zA-Z0-9._]*\]$")
 _MAX_NESTING = 100
 
 
@@ -259,9 +261,15 @@ def _empty(field: _Field) -> Any:
 def _known_fields(request: Any, message: type[Message]) -> Iterator[tuple[_Field, Any]]:
     by_name = _fields_by_name(message)
     for name in request:
+        if not isinstance(name, str):
+            raise _NotParsed
         field = by_name.get(name)
         if field is not None:
             yield field, request[name]
+        elif _EXTENSION_NAME.match(name):
+            raise _NotParsed
+        elif _UNPAIRED_SURROGATE.search(name):
+            raise invalid_parameter("A field name in the request is not valid Unicode.")
 
 
 def _parse_nested(value: Any, nested: type[Message], depth: int) -> tuple[Message, bool]:

@@ -128,7 +128,7 @@ names = st.sampled_from(
     [
         *("run_id", "runId", "run_uuid", "key", "value", "timestamp", "step", "metrics", "params", "tags"),
         *("experiment_ids", "experimentIds", "filter", "run_view_type", "runViewType", "max_results", "maxResults"),
-        *("order_by", "page_token", "other"),
+        *("order_by", "page_token", "other", "[other]", "\ud800"),
     ]
 )
 values = st.recursive(
@@ -152,7 +152,7 @@ def stock_answer(body: bytes, case: str) -> Any:
             message = handlers._get_request_message(stock_type(), flask_request, schema)
         except MlflowException as error:
             return str(error)
-        except (AttributeError, TypeError, ValueError, OverflowError, RecursionError):
+        except (AttributeError, TypeError, ValueError, OverflowError, RecursionError, SystemError):
             return "crashed"
     return stock_fields(message, message_type)
 
