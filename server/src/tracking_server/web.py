@@ -9,6 +9,10 @@ HeaderList = Sequence[tuple[bytes, bytes]]
 JSON_HEADERS: HeaderList = ((b"content-type", b"application/json"),)
 
 
+class ClientDisconnected(Exception):
+    """The client went away before its request was answered, so there is nobody to answer."""
+
+
 @dataclass(slots=True)
 class Request:
     """One request, resolved once at the door.
@@ -16,6 +20,9 @@ class Request:
     ``path`` is percent-decoded and without the configured static prefix, ``raw_path`` as it came on the wire;
     ``path_params`` are the values of the route's ``{name}`` parts. The body is read by ``body`` (whole, at most
     the configured limit) or by ``stream`` (as it arrives); once read whole it can be read again.
+
+    ``client_host`` is the client's address ("" where unknown) and ``scheme`` http or https, both as a trusted proxy
+    reports them. ``wait_disconnect`` returns when the client has gone; call it after the body was read to its end.
     """
 
     method: str
@@ -27,6 +34,9 @@ class Request:
     read_body: Callable[[], Awaitable[bytes]]
     stream_body: Callable[[], AsyncIterator[bytes]]
     path_params: dict[str, str] = field(default_factory=dict)
+    client_host: str = ""
+    scheme: str = "http"
+    wait_disconnect: Callable[[], Awaitable[None]] | None = None
     _body: bytes | None = None
 
     def header(self, name: bytes) -> bytes | None:
