@@ -116,7 +116,8 @@ class ChildLines:
 
 _ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 _NAMED_LEVEL = re.compile(
-    r"(?:\[?\d{4}[-/]\d\d[-/]\d\d[ T][\d:.,]+(?: ?[+-]\d{4})?\]? )?(?:\[\d+\] )?\[?(DEBUG|INFO|WARNING|ERROR|CRITICAL)\b"
+    r"(?:\[?\d{4}[-/]\d\d[-/]\d\d[ T][\d:.,]+(?: ?[+-]\d{4})?\]? )?(?:\[\d+\] )?"
+    r"\[?(DEBUG|INFO|WARNING|ERROR|CRITICAL)\b"
 )
 _EXCEPTION = re.compile(r"[\w.]*(?:Error|Exception|Warning)\b")
 
