@@ -9,12 +9,10 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
-
-import asyncpg
 
 from tracking_server.errors import Unavailable
 from tracking_server.store.database import Dialect, Row, Work
+from tracking_server.store.postgres.hosts import Hosts
 from tracking_server.store.postgres.pool import ConnectionPool, Lease, Raw
 from tracking_server.store.postgres.translate import DRIVER_ERRORS, Conflict, ConnectionLost, translate
 from tracking_server.store.queries import Query
@@ -24,7 +22,9 @@ T = TypeVar("T")
 _BEGIN_READ = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 _CONFLICT_RETRIES = 5
 _CONFLICT_PAUSE_SECONDS = 0.02
+_LOST_PAUSE_SECONDS = 0.1
 _SILENCE_SECONDS = 5.0
+_CACHED_STATEMENTS = 500
 _CLOSE_SECONDS = 60.0
 
 
@@ -39,7 +39,7 @@ class PostgresOptions:
     min_connections: int = 1
     max_connections: int = 10
     wait_seconds: float = 5.0
-    connect_timeout: float = 5.0
+    connect_timeout: float = 3.0
     statement_timeout: float = 60.0
     transaction_pooling: bool = False
 
@@ -114,28 +114,21 @@ class PostgresDatabase:
         server cannot be reached or refuses us.
         """
         options = options or PostgresOptions()
-        arguments: dict[str, Any] = {"dsn": dsn}
-        if "," in urlsplit(dsn).netloc and "target_session_attrs" not in dsn:
-            # Of several hosts only the primary takes writes.
-            arguments["target_session_attrs"] = "read-write"
+        arguments: dict[str, Any] = {"timeout": options.connect_timeout}
+        if options.statement_timeout:
+            # The server's own limit comes first; this one is for a server that is gone without a word.
+            arguments["command_timeout"] = options.statement_timeout + _SILENCE_SECONDS
         if options.transaction_pooling:
             arguments["statement_cache_size"] = 0
         else:
+            arguments["statement_cache_size"] = _CACHED_STATEMENTS
             # PgBouncer refuses connections with startup parameters that it does not know.
-            milliseconds = str(int(options.statement_timeout * 1000))
-            arguments["server_settings"] = {"statement_timeout": milliseconds}
+            arguments["server_settings"] = {"statement_timeout": str(int(options.statement_timeout * 1000))}
         if tls is not None:
             arguments["ssl"] = tls
-
-        async def connect() -> Raw:
-            return await asyncpg.connect(
-                timeout=options.connect_timeout,
-                # The server's own limit comes first; this one is for a server that is gone without a word.
-                command_timeout=options.statement_timeout + _SILENCE_SECONDS if options.statement_timeout else None,
-                **arguments,
-            )
-
-        pool = ConnectionPool(connect, minimum=options.min_connections, maximum=options.max_connections)
+        pool = ConnectionPool(
+            Hosts(dsn, **arguments).connect, minimum=options.min_connections, maximum=options.max_connections
+        )
         await pool.start(asyncio.get_running_loop().time() + options.wait_seconds)
         return cls(pool, options)
 
@@ -182,44 +175,46 @@ class PostgresDatabase:
         await self._pool.close(self._options.statement_timeout or _CLOSE_SECONDS)
 
     async def _attempt(self, once: Callable[[PostgresConnection], Awaitable[T]]) -> T:
-        deadline = asyncio.get_running_loop().time() + self._options.wait_seconds
-        conflicts = 0
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self._options.wait_seconds
+        losses = conflicts = 0
         while True:
             lease = await self._pool.acquire(deadline)
             try:
                 result = await once(PostgresConnection(lease.connection, self._statements))
-            except ConnectionLost:
+            except ConnectionLost as error:
                 self._pool.discard(lease)
                 self._pool.distrust()
-                continue
+                losses += 1
+                if loop.time() > deadline:
+                    raise Unavailable("The database is not available") from error
+                if losses > 1:
+                    # A server that takes connections but no work must not be flooded with them.
+                    await _pause(_LOST_PAUSE_SECONDS * losses)
             except Conflict as error:
-                await self._give_back(lease)
+                self._give_back(lease)
                 conflicts += 1
                 if conflicts > _CONFLICT_RETRIES:
                     raise Unavailable("The database is too busy with conflicting writes", retry_after=1) from error
-                pause = _CONFLICT_PAUSE_SECONDS * 2**conflicts
-                await asyncio.sleep(pause * random.uniform(0.1, 1.0))  # noqa: S311 (jitter, not a secret)
-            except BaseException as error:
-                if isinstance(error, Exception):
-                    await self._give_back(lease)
-                else:
-                    self._pool.recover(lease)
+                await _pause(_CONFLICT_PAUSE_SECONDS * 2**conflicts)
+            except Exception:
+                self._give_back(lease)
+                raise
+            except BaseException:
+                # Cancelled, perhaps in the middle of a statement.
+                self._pool.recover(lease)
                 raise
             else:
                 self._pool.release(lease)
                 return result
 
-    async def _give_back(self, lease: Lease) -> None:
-        """Ends the transaction of work that failed, if it is still open."""
-        if not lease.connection.is_in_transaction():
-            self._pool.release(lease)
-            return
-        try:
-            await lease.connection.execute("ROLLBACK")
-        except DRIVER_ERRORS:
-            self._pool.discard(lease)
-        except asyncio.CancelledError:
+    def _give_back(self, lease: Lease) -> None:
+        """Returns the connection of work that failed; its transaction, if still open, is rolled back meanwhile."""
+        if lease.connection.is_in_transaction():
             self._pool.recover(lease)
-            raise
         else:
             self._pool.release(lease)
+
+
+async def _pause(seconds: float) -> None:
+    await asyncio.sleep(seconds * random.uniform(0.1, 1.0))  # noqa: S311 (jitter, not a secret)

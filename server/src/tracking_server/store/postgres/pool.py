@@ -93,7 +93,7 @@ class ConnectionPool:
                 self.discard(oldest)
 
     def recover(self, lease: Lease) -> None:
-        """Takes back a connection whose work was cancelled: rolls it back behind the scenes, then lends it again."""
+        """Takes back a connection inside a transaction: ends that behind the scenes, then lends it again."""
         task = asyncio.get_running_loop().create_task(self._roll_back(lease))
         self._recoveries.add(task)
         task.add_done_callback(self._recoveries.discard)
@@ -149,7 +149,7 @@ class ConnectionPool:
                 return await future
         except TimeoutError:
             self._forget(future)
-            if self._away:
+            if self._open < self._maximum:
                 raise Unavailable("The database is not available") from None
             raise Unavailable("All database connections are busy", retry_after=1) from None
         except asyncio.CancelledError:

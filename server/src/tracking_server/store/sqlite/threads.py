@@ -12,7 +12,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from tracking_server.errors import MlflowError, Unavailable
+from tracking_server.errors import Unavailable
 from tracking_server.store.database import Work
 from tracking_server.store.sqlite.connection import SqliteConnection, open_connection, run
 from tracking_server.store.sqlite.translate import DRIVER_ERRORS, translate
@@ -76,12 +76,6 @@ class Worker(threading.Thread):
     def _serve(self, job: Job) -> None:
         raise NotImplementedError
 
-    def _begin(self, statement: str) -> None:
-        try:
-            self._connection.execute(statement)
-        except DRIVER_ERRORS as error:
-            raise translate(error) from error
-
     def _roll_back(self) -> None:
         if self._connection.in_transaction:
             self._connection.execute("ROLLBACK")
@@ -121,7 +115,7 @@ class Reader(Worker):
         error: BaseException | None = None
         try:
             if job.snapshot:
-                self._begin("BEGIN")
+                self._begin()
             result = run(job.work, SqliteConnection(self._connection, self.statements))
         except BaseException as failure:  # the error, whatever it is, belongs to the request that waits for it
             error = failure
@@ -129,6 +123,12 @@ class Reader(Worker):
         with contextlib.suppress(sqlite3.Error):
             self._roll_back()
         _deliver([(job, result, error)])
+
+    def _begin(self) -> None:
+        try:
+            self._connection.execute("BEGIN")
+        except DRIVER_ERRORS as error:
+            raise translate(error) from error
 
 
 class Writer(Worker):
@@ -175,7 +175,7 @@ class Writer(Worker):
         outcomes: list[Outcome] = []
         try:
             self._choose_journal()
-            self._begin("BEGIN IMMEDIATE")
+            self._connection.execute("BEGIN IMMEDIATE")
             for job in group:
                 outcomes.append(self._run_in_savepoint(job))
                 if not self._connection.in_transaction:
@@ -186,8 +186,6 @@ class Writer(Worker):
             with contextlib.suppress(sqlite3.Error):
                 self._roll_back()
             return _all_failed(group, translate(error))
-        except MlflowError as error:
-            return _all_failed(group, error)
         return outcomes
 
     def _choose_journal(self) -> None:
