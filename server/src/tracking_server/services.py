@@ -4,11 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from tracking_server.config import Config
+from tracking_server.artifacts.destination import ArtifactDestination
 from tracking_server.store.database import Database
+from tracking_server.ui_files import UiFiles
+from tracking_server.upstream.forward import Forwarder
 
 
 @dataclass(frozen=True, slots=True)
 class Services:
     """The process's long-lived collaborators."""
 
+    config: Config
     database: Database
+    artifacts: ArtifactDestination
+    ui_files: UiFiles
+    forwarder: Forwarder

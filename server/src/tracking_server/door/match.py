@@ -188,7 +188,7 @@ def _fastapi_candidates(rows: Sequence[Route]) -> list[_Candidate]:
     return [
         _Candidate((index,), Template(path, may_be_empty=True), frozenset(row.methods), row)
         for index, row in enumerate(rows)
-        if row.stack is not Stack.FLASK
+        if row.stack in (Stack.FASTAPI, Stack.BOTH)
         for path in row.paths
     ]
 

@@ -73,11 +73,13 @@ class Stack(enum.Enum):
     """Which half of stock MLflow serves a route: the matcher follows that half's rules.
 
     BOTH: FastAPI has the row's methods, Flask has them again behind it and so adds HEAD, OPTIONS and 405.
+    OWN: stock has no such route; it is ours, with Flask's rules.
     """
 
     FLASK = "flask"
     FASTAPI = "fastapi"
     BOTH = "both"
+    OWN = "own"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +88,8 @@ class Route:
 
     ``label`` names the route in metrics, logs and ``doctor`` and is unique. ``paths`` are templates without the
     static prefix; ``{name}`` matches one segment and ``{name:path}`` one or more. ``handler`` None means that stock
-    MLflow answers. HEAD and OPTIONS are never listed: see ``door.match``.
+    MLflow answers. HEAD and OPTIONS are never listed: see ``door.match``. ``uses_database`` is False for native
+    handlers that work whatever the database is.
     """
 
     label: str
@@ -95,6 +98,7 @@ class Route:
     policy: Policy
     handler: Handler | None = None
     stack: Stack = Stack.FLASK
+    uses_database: bool = True
 
 
 def rest(path: str, version: str = "2.0") -> tuple[str, str]:

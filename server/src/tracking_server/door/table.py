@@ -22,6 +22,7 @@ from tracking_server.door.routes import (
     logged_models,
     mcp,
     metrics,
+    own,
     prompts,
     registry,
     reviews,
@@ -75,6 +76,7 @@ def _check_shape(row: Route) -> None:
 TABLE: tuple[Route, ...] = checked(
     row
     for family in (
+        own,
         server,
         experiments,
         runs,

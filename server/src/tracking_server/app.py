@@ -1,0 +1,96 @@
+"""``build_app(config)`` makes the ASGI application of one worker process; nothing happens at import."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import logging
+
+import asyncpg
+
+from tracking_server.config import Config, DatabaseKind
+from tracking_server.door.chain import Door
+from tracking_server.door.exchange import Receive, Scope, Send
+from tracking_server.door.gate import NativeGate
+from tracking_server.door.match import Matcher
+from tracking_server.door.table import TABLE
+from tracking_server.errors import MlflowError
+from tracking_server.metrics import RequestMetrics
+from tracking_server.services import Services
+from tracking_server.store.absent import AbsentDatabase
+from tracking_server.store.connect import open_database
+from tracking_server.store.schema import probe
+from tracking_server.upstream.forward import Forwarder
+
+_logger = logging.getLogger(__name__)
+_RETRY_SECONDS = 1.0
+
+
+class Application:
+    """The door with what opens and closes behind it (ASGI's lifespan)."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._gate = NativeGate(config)
+        self._forwarder = Forwarder(config.stock)
+        self._services = Services(config, AbsentDatabase(), self._forwarder)
+        self._door = Door(
+            config, Matcher(TABLE), self._services, self._forwarder, RequestMetrics(), self._gate.forward_reason
+        )
+        self._opening: asyncio.Task[None] | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "lifespan":
+            await self._door(scope, receive, send)
+            return
+        await receive()
+        await self.open()
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        await self.close()
+        await send({"type": "lifespan.shutdown.complete"})
+
+    async def open(self) -> None:
+        """Opens the database; if it is away, serves 503 and keeps trying."""
+        if self._config.database.kind is DatabaseKind.OTHER:
+            return
+        if not await self._try_to_open():
+            self._opening = asyncio.create_task(self._keep_opening())
+
+    async def close(self) -> None:
+        """Closes what is open; requests have ended by then."""
+        if self._opening is not None:
+            self._opening.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._opening
+        await self._services.database.close()
+        await self._forwarder.close()
+
+    async def _keep_opening(self) -> None:
+        while True:
+            await asyncio.sleep(_RETRY_SECONDS)
+            if await self._try_to_open():
+                return
+
+    async def _try_to_open(self) -> bool:
+        try:
+            database = await open_database(self._config.database)
+        except (OSError, MlflowError, asyncpg.PostgresError) as error:
+            _logger.warning("the database cannot be reached: %s", error)
+            return False
+        try:
+            schema = await probe(database)
+        except MlflowError as error:
+            _logger.warning("the database does not answer: %s", error.message)
+            await database.close()
+            return False
+        self._services = dataclasses.replace(self._services, database=database)
+        self._door.services = self._services
+        self._gate.schema = schema
+        return True
+
+
+def build_app(config: Config) -> Application:
+    """The application for ``config``; it opens the database when ASGI's lifespan starts."""
+    return Application(config)

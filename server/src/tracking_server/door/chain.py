@@ -1,0 +1,168 @@
+"""What happens to every request, in order: host, origin, route, native or forwarded, errors, headers, log."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from urllib.parse import quote
+
+from tracking_server.config import Config
+from tracking_server.door.exchange import Exchange, Receive, Scope, Send, request_id_of
+from tracking_server.door.match import Match, Matcher, Options, Redirect, Resolution, refusal
+from tracking_server.door.route import Route
+from tracking_server.door.security import AsgiApp, DoorSecurity
+from tracking_server.errors import ErrorCode, ForwardRequest, MlflowError
+from tracking_server.logs import ACCESS_LOGGER, request_context
+from tracking_server.metrics import RequestMetrics
+from tracking_server.services import Services
+from tracking_server.upstream.forward import Forwarder
+from tracking_server.web import Answer, ClientDisconnected, HeaderList, Request, Response
+
+_logger = logging.getLogger(__name__)
+_access = logging.getLogger(ACCESS_LOGGER)
+_UNMATCHED = "unmatched"
+
+
+class Door:
+    """The only way in: an ASGI application over the route table.
+
+    ``forward_reason`` says of a route why its native handler must not run in this process (None: it may).
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        matcher: Matcher,
+        services: Services,
+        forwarder: Forwarder,
+        metrics: RequestMetrics,
+        forward_reason: Callable[[Route], str | None],
+    ) -> None:
+        self._prefix = config.server.static_prefix
+        self._limits = config.limits
+        self._matcher = matcher
+        self.services = services
+        self._forwarder = forwarder
+        self._metrics = metrics
+        self._forward_reason = forward_reason
+        self._security = DoorSecurity(config.server)
+        self._cors: AsgiApp | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serves one HTTP request; refuses a WebSocket, as stock does."""
+        if scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1000})
+            return
+        headers = scope["headers"]
+        path = self._without_prefix(scope["path"])
+        refused = self._security.refuse_host(path, _first(headers, b"host"))
+        if refused is not None:
+            await Exchange(scope, receive, send, self._limits).answer(refused, ())
+        elif _first(headers, b"origin") is None:
+            await self._serve(scope, receive, send)
+        else:
+            if self._cors is None:
+                self._cors = self._security.cors(self._serve)
+            await self._cors(scope, receive, send)
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        began = time.perf_counter()
+        headers = scope["headers"]
+        path = self._without_prefix(scope["path"])
+        exchange = Exchange(scope, receive, send, self._limits)
+        request = exchange.request(path, headers, request_id_of(_first(headers, b"x-request-id")))
+        resolution = self._matcher.match(request.method, path)
+        label = resolution.route.label if isinstance(resolution, Match) else _UNMATCHED
+        status = 499
+        with request_context(request.request_id):
+            try:
+                answer = await self._answer(request, resolution, path)
+                status = answer.status
+                await exchange.answer(answer, self._own_headers(request, answer))
+            except ClientDisconnected:
+                _logger.debug("the client went away")
+            except Exception:
+                # Headers may be out already: then only closing the connection tells the client.
+                status = 500
+                _logger.exception("the answer broke off", extra={"route": label})
+                raise
+            finally:
+                seconds = time.perf_counter() - began
+                self._metrics.record(label, status, seconds)
+                if not _access.disabled:
+                    _access.info(
+                        "%s %s %d",
+                        request.method,
+                        path,
+                        status,
+                        extra={"route": label, "milliseconds": round(seconds * 1000, 1)},
+                    )
+
+    async def _answer(self, request: Request, resolution: Resolution, path: str) -> Answer:
+        try:
+            origin = request.header(b"origin")
+            refused = self._security.refuse_origin(request.method, path, origin) if origin else None
+            if refused is not None:
+                return refused
+            match resolution:
+                case Match(route, params):
+                    request.path_params = params
+                    return await self._handle(request, route)
+                case Options(allow):
+                    status = 204 if path.startswith(("/api/", "/ajax-api/")) else 200
+                    content_type = (b"content-type", b"text/html; charset=utf-8")
+                    return Response(status, b"", (content_type, (b"allow", ", ".join(allow).encode())))
+                case Redirect(target):
+                    query = b"?" + request.query_string if request.query_string else b""
+                    location = quote(self._prefix + target).encode() + query
+                    return Response(308, b"", ((b"location", location),))
+                case _:
+                    raise refusal(resolution, request.method, path)
+        except MlflowError as error:
+            if error.status >= 500:
+                _logger.warning("%s", error.message, extra={"error_code": str(error.code)})
+            return _error(error)
+        except ClientDisconnected:
+            raise
+        except Exception:
+            _logger.exception("unexpected error")
+            return _error(MlflowError("Internal server error; the server's log tells more.", ErrorCode.INTERNAL_ERROR))
+
+    async def _handle(self, request: Request, route: Route) -> Answer:
+        reason = self._forward_reason(route)
+        if reason is None and (request.header(b"x-mlflow-workspace") or b"").strip():
+            reason = "workspace"
+        if reason is None and route.handler is not None:
+            try:
+                return await route.handler(request, self.services)
+            except ForwardRequest as forward:
+                reason = forward.reason
+        self._metrics.record_forward(route.label, reason or "route")
+        return await self._forwarder.forward(request)
+
+    def _own_headers(self, request: Request, answer: Answer) -> HeaderList:
+        present = {name for name, _ in answer.headers}
+        security = self._security.headers(request.path)
+        own = [header for header in security if header[0] not in present]
+        own.append((b"x-request-id", request.request_id.encode()))
+        return own
+
+    def _without_prefix(self, path: str) -> str:
+        if not self._prefix:
+            return path
+        if path == self._prefix or path.startswith(self._prefix + "/"):
+            return path[len(self._prefix) :]
+        # Nothing lives outside the prefix, but for what no row can name either.
+        return "/\n"
+
+
+def _first(headers: HeaderList, name: bytes) -> bytes | None:
+    for key, value in headers:
+        if key == name:
+            return value
+    return None
+
+
+def _error(error: MlflowError) -> Response:
+    return Response(error.status, error.body(), ((b"content-type", b"application/json"), *error.headers))

@@ -1,0 +1,134 @@
+"""One request and its answer over ASGI: body limits, request ids, and headers that every answer carries."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, MutableMapping
+from typing import Any
+
+from tracking_server.config import LimitSettings
+from tracking_server.errors import ErrorCode, MlflowError
+from tracking_server.web import Answer, ClientDisconnected, HeaderList, Request, Response
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+_REQUEST_ID = re.compile(rb"[!-~]{1,128}\Z")
+
+
+class Exchange:
+    """Reads the body of one ASGI request and sends its answer."""
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send, limits: LimitSettings) -> None:
+        self._scope = scope
+        self._receive = receive
+        self._send = send
+        self._limits = limits
+        self._body_read = False
+        self.started = False
+
+    def request(self, path: str, headers: HeaderList, request_id: str) -> Request:
+        """The request as handlers see it; ``path`` is without the static prefix."""
+        scope = self._scope
+        client = scope.get("client")
+        return Request(
+            scope["method"],
+            path,
+            scope["raw_path"],
+            scope["query_string"],
+            headers,
+            request_id,
+            self.read_body,
+            self.stream_body,
+            client_host=client[0] if client else "",
+            scheme=scope["scheme"],
+            wait_disconnect=self.wait_disconnect,
+        )
+
+    async def read_body(self) -> bytes:
+        """The whole body. Raises MlflowError 413 above ``max_json_body`` and 408 when it stalls."""
+        first, more = await self._next_chunk()
+        if not more:
+            self._check_size(len(first))
+            return first
+        chunks = [first]
+        size = len(first)
+        while more:
+            self._check_size(size)
+            chunk, more = await self._next_chunk()
+            chunks.append(chunk)
+            size += len(chunk)
+        self._check_size(size)
+        return b"".join(chunks)
+
+    async def stream_body(self) -> AsyncIterator[bytes]:
+        """The body's chunks as they arrive. Raises MlflowError 408 when they stop arriving."""
+        more = not self._body_read
+        while more:
+            chunk, more = await self._next_chunk()
+            if chunk:
+                yield chunk
+
+    async def wait_disconnect(self) -> None:
+        """Returns when the client has closed the connection."""
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+
+    async def answer(self, answer: Answer, extra_headers: Iterable[tuple[bytes, bytes]]) -> None:
+        """Sends an answer, without its body where the method is HEAD."""
+        is_head = self._scope["method"] == "HEAD"
+        headers = [*answer.headers, *extra_headers]
+        if isinstance(answer, Response):
+            if not any(name == b"content-length" for name, _ in headers) and answer.status not in (204, 304):
+                headers.append((b"content-length", str(len(answer.body)).encode()))
+            await self._start(answer.status, headers)
+            await self._send({"type": "http.response.body", "body": b"" if is_head else answer.body})
+            return
+        try:
+            await self._start(answer.status, headers)
+            if not is_head:
+                async for chunk in answer.chunks:
+                    await self._send({"type": "http.response.body", "body": chunk, "more_body": True})
+            await self._send({"type": "http.response.body", "body": b""})
+        finally:
+            # A generator or stream that is left early holds a connection or a file until it is closed.
+            close = getattr(answer.chunks, "aclose", None)
+            if close is not None:
+                await close()
+
+    async def _start(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
+        self.started = True
+        if not self._body_read and status in (408, 413):
+            headers.append((b"connection", b"close"))
+        await self._send({"type": "http.response.start", "status": status, "headers": headers})
+
+    async def _next_chunk(self) -> tuple[bytes, bool]:
+        try:
+            async with asyncio.timeout(self._limits.body_timeout):
+                message = await self._receive()
+        except TimeoutError:
+            raise MlflowError(
+                f"The request body stalled for {self._limits.body_timeout:g} seconds.",
+                ErrorCode.BAD_REQUEST,
+                status=408,
+            ) from None
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnected
+        more = message.get("more_body", False)
+        self._body_read = not more
+        return message.get("body", b""), more
+
+    def _check_size(self, size: int) -> None:
+        limit = self._limits.max_json_body
+        if size > limit:
+            raise MlflowError(f"The request body exceeds {limit} bytes.", ErrorCode.BAD_REQUEST, status=413)
+
+
+def request_id_of(given: bytes | None) -> str:
+    """The client's X-Request-ID if it is printable ASCII of at most 128 characters, else a new one."""
+    if given is not None and _REQUEST_ID.match(given):
+        return given.decode("ascii")
+    return secrets.token_hex(8)
