@@ -6,9 +6,11 @@ import asyncio
 import contextlib
 import dataclasses
 import logging
+import os
 
 import asyncpg
 
+from tracking_server.artifacts.destination import open_destination
 from tracking_server.config import Config, DatabaseKind
 from tracking_server.door.chain import Door
 from tracking_server.door.exchange import Receive, Scope, Send
@@ -21,6 +23,7 @@ from tracking_server.services import Services
 from tracking_server.store.absent import AbsentDatabase
 from tracking_server.store.connect import open_database
 from tracking_server.store.schema import probe
+from tracking_server.ui_files import UiFiles
 from tracking_server.upstream.forward import Forwarder
 
 _logger = logging.getLogger(__name__)
@@ -34,7 +37,13 @@ class Application:
         self._config = config
         self._gate = NativeGate(config)
         self._forwarder = Forwarder(config.stock)
-        self._services = Services(config, AbsentDatabase(), self._forwarder)
+        self._services = Services(
+            config,
+            AbsentDatabase(),
+            open_destination(config.artifacts, os.environ),
+            UiFiles.of_installed_mlflow(),
+            self._forwarder,
+        )
         self._door = Door(
             config, Matcher(TABLE), self._services, self._forwarder, RequestMetrics(), self._gate.forward_reason
         )

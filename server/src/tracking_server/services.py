@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tracking_server.config import Config
 from tracking_server.artifacts.destination import ArtifactDestination
+from tracking_server.config import Config
 from tracking_server.store.database import Database
 from tracking_server.ui_files import UiFiles
 from tracking_server.upstream.forward import Forwarder
