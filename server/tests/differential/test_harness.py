@@ -11,7 +11,7 @@ from differential.harness.compare import Comparison
 from differential.harness.identity import IdPairs, StepTimes
 from differential.harness.pair import Pair, Side, Unequal
 from differential.harness.rows import Dump, Rows
-from differential.harness.script import Sent, get, post, script, send
+from differential.harness.script import Sent, get, post, script
 from differential.harness.wire import Answer, Connection, Exchanges
 
 READ = script("read the default experiment", get("experiments/get", {"experiment_id": "0"}))
@@ -90,10 +90,15 @@ def test_an_altered_row_is_reported(pair: Pair) -> None:
 
 
 def test_an_undocumented_failure_of_stock_is_reported(pair: Pair) -> None:
-    same = Connection(pair.stock.url)
-    broken = script("500", send("POST", "experiments/create", raw=b'"\\""'))
-    with pytest.raises(Unequal, match="stock's status, which no deviation documents: stock 500"):
-        beside_itself(pair, same, pair.stock.dump).check(broken)
+    failing = Connection(pair.stock.url)
+    failed = Altered(failing, lambda answer: replace(answer, status=500, body=b'{"error_code": "INTERNAL_ERROR"}'))
+    failed_as_well = Altered(Connection(pair.stock.url), lambda answer: replace(answer, status=500))
+    url = pair.stock.url
+    together = Pair(
+        pair.dialect, Side(url, failed, pair.stock.dump), Side(url, failed_as_well, pair.stock.dump), ours_is_stock=True
+    )
+    with pytest.raises(Unequal, match="a failure of stock that no deviation documents: stock 500"):
+        together.check(READ)
 
 
 def test_a_saved_value_that_is_not_there_is_reported(pair: Pair) -> None:

@@ -20,6 +20,8 @@ _UNORDERED = re.compile(
     r"|(model|models\.\d+)\.(info\.(tags)|data\.(params|metrics))|aliases)$"
 )
 _TOKEN_FIELDS = ("next_page_token", "page_token")
+# Stock prints Python sets, whose order changes from process to process.
+_PRINTED_SET = re.compile(r"\{('[^{}':]*'(?:, '[^{}':]*')*)\}")
 # The driver's words, the SQL and its parameters inside a message are SQLAlchemy's, not MLflow's.
 _SQLALCHEMY_TAIL = re.compile(r"\((?:sqlite3|psycopg2?(?:\.errors)?)\.\w+\).*", re.DOTALL)
 
@@ -96,6 +98,7 @@ class Comparison:
         if isinstance(stock, str) and isinstance(ours, str):
             if place.rsplit(".", 1)[-1] in _TOKEN_FIELDS:
                 return self._same_token(stock, ours)
+            stock, ours = _PRINTED_SET.sub(_sorted_set, stock), _PRINTED_SET.sub(_sorted_set, ours)
             if _SQLALCHEMY_TAIL.search(stock):
                 prefix = _SQLALCHEMY_TAIL.sub("", stock)
                 return self.ids.same_text(prefix, _SQLALCHEMY_TAIL.sub("", ours)[: len(prefix)])
@@ -116,6 +119,10 @@ def decode_token(token: str) -> object:
     except (binascii.Error, ValueError):
         return token
     return value
+
+
+def _sorted_set(match: re.Match[str]) -> str:
+    return "{" + ", ".join(sorted(match.group(1).split(", "))) + "}"
 
 
 def _timeless(value: object, times: StepTimes) -> object:

@@ -1,29 +1,79 @@
 """THE list of answers that deliberately differ from stock's.
 
-Each says what stock answers (the harness asserts that it still does) and what ours answers instead; everything that
-is not listed here must be equal.
+Stock answers 500 to some bad input; ours answers a clear 4xx in MLflow's error shape. Each row says by which words
+such an answer of stock is known, what ours answers instead, and why. Everything else must be equal, and a failure of
+stock that no row describes fails the test until somebody decides.
 """
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
+from differential.harness.script import Call, get, post, send
+from differential.harness.wire import Answer
+
 BOTH = ("sqlite", "postgresql")
+INVALID = (400, "INVALID_PARAMETER_VALUE")
+ABSENT = (404, "RESOURCE_DOES_NOT_EXIST")
+EXISTS = (400, "RESOURCE_ALREADY_EXISTS")
+
+# Stock raises these on purpose, so ours does too, with their status.
+_DELIBERATE_CODES = ("INVALID_STATE", "NOT_IMPLEMENTED", "FEATURE_DISABLED")
 
 
 @dataclass(frozen=True, slots=True)
 class Deviation:
     """One deliberate difference.
 
-    ``stock`` and ``ours`` are HTTP statuses; ``code`` is the error code in our answer. It holds on ``dialects`` only:
-    on the others the answers must be equal.
+    ``stock_says`` is searched in the body of stock's 500. ``ours`` are the statuses and codes that ours may answer.
+    ``example`` is a script that provokes it in its last step; on ``dialects`` stock must answer so.
     """
 
+    name: str
     reason: str
-    stock: int
-    ours: int
-    code: str
+    stock_says: str
+    ours: tuple[tuple[int, str], ...]
+    example: tuple[Call, ...]
     dialects: tuple[str, ...] = BOTH
 
 
-DEVIATIONS: dict[str, Deviation] = {}
+DEVIATIONS: tuple[Deviation, ...] = (
+    Deviation(
+        "a crash of stock's handler",
+        "Flask's HTML page tells a client nothing; the input was wrong, so it is a 4xx",
+        r"(?s)<!doctype html>.*<title>500 Internal Server Error</title>",
+        (INVALID, ABSENT, EXISTS),
+        (send("POST", "experiments/create", raw=b'"\\""'),),
+    ),
+    Deviation(
+        "an integer too large for SQLite",
+        "no row can have such an id",
+        r"Python int too large to convert to SQLite INTEGER",
+        (INVALID, ABSENT),
+        (get("experiments/get", {"experiment_id": "99999999999999999999"}),),
+        ("sqlite",),
+    ),
+    Deviation(
+        "a page token that is not ASCII",
+        "it is as invalid as any other broken token",
+        r"string argument should contain only ASCII characters",
+        (INVALID,),
+        (post("experiments/search", {"max_results": 5, "page_token": "é"}),),
+    ),
+)
+
+
+def deviation_for(dialect: str, stock: Answer) -> Deviation | None:
+    """The row that describes this failure of stock, or None."""
+    text = stock.body.decode("utf-8", "replace")
+    for deviation in DEVIATIONS:
+        if dialect in deviation.dialects and re.search(deviation.stock_says, text):
+            return deviation
+    return None
+
+
+def is_deliberate(stock: Answer) -> bool:
+    """Whether stock raised its 5xx on purpose, as an error of its own API."""
+    value = stock.value()
+    return isinstance(value, dict) and value.get("error_code") in _DELIBERATE_CODES

@@ -7,8 +7,11 @@ import re
 from dataclasses import dataclass, field
 
 # Run, dataset and input ids are 32 hexadecimal digits (a logged model's has "m-" before them); the harness lets
-# experiment ids begin at 730000000 so that they cannot be mistaken for a number of the test's own.
-_MADE_ID = re.compile(r"(?<![0-9a-zA-Z])(?:m-[0-9a-f]{32}|[0-9a-f]{32}|73[0-9]{7})(?![0-9a-zA-Z])")
+# experiment ids begin at 730000000 so that they cannot be mistaken for a number of the test's own. A run or model
+# without a name is given one like "nimble-whale-17".
+_MADE_ID = re.compile(
+    r"(?<![0-9a-zA-Z])(?:m-[0-9a-f]{32}|[0-9a-f]{32}|73[0-9]{7}|[a-z]+-[a-z]+-[0-9]{1,3})(?![0-9a-zA-Z])"
+)
 
 
 @dataclass(slots=True)

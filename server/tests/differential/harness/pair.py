@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from differential.harness.compare import Comparison, Difference
-from differential.harness.deviations import DEVIATIONS, Deviation
+from differential.harness.deviations import Deviation, deviation_for, is_deliberate
 from differential.harness.identity import IdPairs, StepTimes
 from differential.harness.report import Finding, render
 from differential.harness.rows import Dump
@@ -107,32 +107,18 @@ class Pair:
         return findings
 
     def _compare(self, step: Call, stock: Answer, ours: Answer) -> list[Difference]:
-        deviation = _deviation(step, self.dialect)
-        if deviation is not None:
-            return self._compare_deviation(deviation, stock, ours)
-        problems = []
         if stock.status >= 500:
-            problems.append(Difference("stock's status, which no deviation documents", stock.status, ours.status))
+            deviation = deviation_for(self.dialect, stock)
+            if deviation is not None:
+                return [] if self._ours_is_stock else _deviation_problems(deviation, ours)
+            if not is_deliberate(stock):
+                return [Difference("a failure of stock that no deviation documents", stock.status, ours.status)]
+        problems = []
         if stock.status != ours.status:
             problems.append(Difference("status", stock.status, ours.status))
         if stock.content_type != ours.content_type:
             problems.append(Difference("content type", stock.content_type, ours.content_type))
         return problems + self._comparison.differences(stock.value(), ours.value(), unordered=step.unordered)
-
-    def _compare_deviation(self, deviation: Deviation, stock: Answer, ours: Answer) -> list[Difference]:
-        problems = []
-        if stock.status != deviation.stock:
-            problems.append(Difference("the documented status of stock", stock.status, deviation.stock))
-        if self._ours_is_stock:
-            return problems
-        value = ours.value()
-        code = value.get("error_code") if isinstance(value, dict) else None
-        message = value.get("message") if isinstance(value, dict) else None
-        if (ours.status, code) != (deviation.ours, deviation.code):
-            problems.append(Difference("the documented answer", (deviation.ours, deviation.code), (ours.status, code)))
-        if not isinstance(message, str) or not message:
-            problems.append(Difference("a message in MLflow's error shape", "(any text)", message))
-        return problems
 
     def close(self) -> None:
         """Ends the connections; the servers belong to whoever started them."""
@@ -141,11 +127,17 @@ class Pair:
             side.dump.close()
 
 
-def _deviation(step: Call, dialect: str) -> Deviation | None:
-    if step.differs is None:
-        return None
-    deviation = DEVIATIONS[step.differs]
-    return deviation if dialect in deviation.dialects else None
+def _deviation_problems(deviation: Deviation, ours: Answer) -> list[Difference]:
+    value = ours.value()
+    code = value.get("error_code") if isinstance(value, dict) else None
+    message = value.get("message") if isinstance(value, dict) else None
+    problems = []
+    if (ours.status, code) not in deviation.ours:
+        documented = " or ".join(f"{status} {name}" for status, name in deviation.ours)
+        problems.append(Difference(f"deviation {deviation.name!r}", f"documented: {documented}", (ours.status, code)))
+    if not isinstance(message, str) or not message:
+        problems.append(Difference("a message in MLflow's error shape", "(any text)", message))
+    return problems
 
 
 def _saved(answer: Answer, place: str, step: Call) -> str:

@@ -49,6 +49,10 @@ def table_order(names: list[str]) -> list[str]:
 
 
 _DELETE_OTHERS = "DELETE FROM experiments WHERE experiment_id <> 0"
+_RESTORE_DEFAULT = (
+    "UPDATE experiments SET name = 'Default', artifact_location = 'mlflow-artifacts:/0', lifecycle_stage = 'active',"
+    " creation_time = 1, last_update_time = 1 WHERE experiment_id = 0"
+)
 _ANCHOR = (
     "INSERT INTO experiments (experiment_id, name, artifact_location, lifecycle_stage, creation_time,"
     " last_update_time, workspace) VALUES ({0}, {0}, 'mlflow-artifacts:/anchor', 'deleted', 1, 1, 'default')"
@@ -78,6 +82,7 @@ class SqliteDump:
                 if table not in _KEPT_TABLES and table != "experiments":
                     connection.execute(f'DELETE FROM "{table}"')  # noqa: S608 - names come from the schema
             connection.execute(_DELETE_OTHERS)
+            connection.execute(_RESTORE_DEFAULT)
             connection.execute(_ANCHOR.format("?").replace("?, ?", "?1, ?2"), anchor(script_number))
             connection.execute("COMMIT")
 
@@ -126,6 +131,7 @@ class PostgresDump:
                 if table != "experiments":
                     self._connection.execute(sql.SQL("DELETE FROM {}").format(sql.Identifier(table)))
             self._connection.execute(_DELETE_OTHERS)
+            self._connection.execute(_RESTORE_DEFAULT)
             identifier, name = anchor(script_number)
             self._connection.execute(
                 sql.SQL(_ANCHOR.replace("{0}, {0}", "{}, {}")).format(sql.Literal(identifier), sql.Literal(name))

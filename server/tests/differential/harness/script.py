@@ -1,4 +1,4 @@
-"""The language of the call scripts: what is sent, what is remembered, which documented difference is expected."""
+"""The language of the call scripts: what is sent and what is remembered."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Call:
 
     ``{name}`` in the path, the query and the body's strings stands for what an earlier step saved under that name on
     the same server. ``save`` maps a name to the dotted place of a value in the JSON answer (``run.info.run_id``,
-    ``model_versions.0.version``). ``differs`` names a row of ``deviations.DEVIATIONS``.
+    ``model_versions.0.version``). ``unordered`` names lists of the answer whose order is nobody's decision.
     """
 
     method: str
@@ -42,7 +42,6 @@ class Call:
     content_type: str | None = JSON_TYPE
     headers: tuple[tuple[str, str], ...] = ()
     save: Mapping[str, str] = field(default_factory=dict)
-    differs: str | None = None
     unordered: tuple[str, ...] = ()
 
     def render(self, names: Names) -> Sent:
@@ -72,9 +71,9 @@ class Script:
     steps: tuple[Call, ...]
 
 
-def post(path: str, body: object = None, *, save: Names | None = None, differs: str | None = None) -> Call:
+def post(path: str, body: object = None, *, save: Names | None = None) -> Call:
     """A POST with a JSON body (an empty object when None)."""
-    return Call("POST", path, {} if body is None else body, save=save or {}, differs=differs)
+    return Call("POST", path, {} if body is None else body, save=save or {})
 
 
 def get(
@@ -82,11 +81,10 @@ def get(
     query: Query | Mapping[str, str] = (),
     *,
     save: Names | None = None,
-    differs: str | None = None,
 ) -> Call:
     """A GET with a query string; a sequence of pairs can repeat a parameter."""
     pairs = tuple(query.items()) if isinstance(query, Mapping) else tuple(query)
-    return Call("GET", path, query=pairs, save=save or {}, differs=differs)
+    return Call("GET", path, query=pairs, save=save or {})
 
 
 def send(
@@ -99,10 +97,9 @@ def send(
     content_type: str | None = JSON_TYPE,
     headers: Sequence[tuple[str, str]] = (),
     save: Names | None = None,
-    differs: str | None = None,
 ) -> Call:
     """Any request: another method, raw bytes, another content type."""
-    return Call(method, path, body, tuple(query), raw, content_type, tuple(headers), save or {}, differs)
+    return Call(method, path, body, tuple(query), raw, content_type, tuple(headers), save or {})
 
 
 def script(name: str, *steps: Call | Sequence[Call]) -> Script:
