@@ -248,7 +248,7 @@ def _authority(user: str | None, password: str | None, netloc: str) -> str:
 
 
 def _query(parameters: tuple[tuple[str, str], ...]) -> str:
-    return "?" + urlencode(parameters, safe="*/") if parameters else ""
+    return "?" + urlencode(parameters, safe="*/", quote_via=quote) if parameters else ""
 
 
 def _system_certificates() -> str:
