@@ -46,8 +46,8 @@ class Forwarder:
     """A worker's way to stock MLflow. ``settings.socket_directory`` is the folder that the supervisor made."""
 
     def __init__(self, settings: StockSettings) -> None:
-        enabled = settings.enabled and settings.socket_directory is not None
-        self._directory = SocketDirectory(settings.socket_directory) if enabled and settings.socket_directory else None
+        path = settings.socket_directory
+        self._directory = SocketDirectory(path) if settings.enabled and path is not None else None
         self._start_timeout = settings.start_timeout
         self._client: StockClient | None = None
 

@@ -24,7 +24,7 @@ def _end_with(child: subprocess.Popen[bytes]) -> None:
 
 def main() -> None:
     grace = float(sys.argv[1])
-    child = subprocess.Popen(sys.argv[2:], stdin=subprocess.DEVNULL)  # noqa: S603  the command is the supervisor's
+    child = subprocess.Popen(sys.argv[2:], stdin=subprocess.DEVNULL)
     # Only now: the child would inherit it.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     threading.Thread(target=_end_with, args=(child,), daemon=True).start()

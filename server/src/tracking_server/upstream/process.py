@@ -8,25 +8,28 @@ import logging
 import os
 import signal
 import sys
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 from tracking_server.backoff import Backoff
 from tracking_server.config import Config, StockStart
+from tracking_server.logs import ChildLines
 from tracking_server.upstream.command import stock_command, stock_environment
 from tracking_server.upstream.forward import health
 from tracking_server.upstream.socket_directory import SocketDirectory
 
-logger = logging.getLogger("tracking_server.stock")
+logger = logging.getLogger(__name__)
 
 _GUARD = Path(__file__).with_name("guard.py")
 _POLL = 0.1
+_MARGIN = 2.0
 _LONGEST_LINE = 16 * 1024
 # Untrue behind our door, which does what the middleware would.
 _UNTRUE_WARNING = b"Security middleware is DISABLED", b"vulnerable to various attacks"
 
 
 class StockProcess:
-    """Stock MLflow as the supervisor sees it. ``run`` keeps it up; cancel ``run``, then ``stop`` to end it."""
+    """Stock MLflow as the supervisor sees it. ``run`` keeps it up; cancel ``run``, then ``stop`` or ``kill``."""
 
     def __init__(self, config: Config, directory: SocketDirectory, port: int) -> None:
         self._settings = config.stock
@@ -35,72 +38,68 @@ class StockProcess:
         self._command = stock_command(config, directory.socket, port)
         self._environment = stock_environment(config)
         self._guard: asyncio.subprocess.Process | None = None
+        self._resources = contextlib.AsyncExitStack()
 
     @property
     def pid(self) -> int | None:
         """The process group of stock and of all that it started, while it runs."""
-        return None if self._guard is None else self._guard.pid
+        return None if self._guard is None or self._guard.returncode is not None else self._guard.pid
 
     async def run(self) -> None:
         """Starts stock, at once or when a request wants it, and again whenever it ends."""
         backoff = Backoff(self._settings.restart_delay, self._settings.restart_delay_max)
         if self._settings.start is StockStart.LAZY:
             await self._wanted()
+        output = await self._resources.enter_async_context(_logged_pipe())
         while True:
             backoff.started()
-            await self._run_once()
+            await self._run_once(output)
             delay = backoff.delay()
             logger.warning("stock MLflow ended; it is started again in %.1f seconds", delay)
             await asyncio.sleep(delay)
 
     async def stop(self) -> None:
         """Ends stock and all that it started: politely, and after the shutdown grace for certain."""
-        guard = self._guard
-        if guard is None or guard.stdin is None:
-            return
-        guard.stdin.close()
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(guard.wait(), self._grace + 2)
-        self.kill()
+        if self._guard is not None and self._guard.stdin is not None:
+            self._guard.stdin.close()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._guard.wait(), self._grace + _MARGIN)
+        await self.kill()
 
-    def kill(self) -> None:
+    async def kill(self) -> None:
         """Ends stock and its process group at once."""
+        await self._kill_group()
+        await self._resources.aclose()
+
+    async def _kill_group(self) -> None:
         if self._guard is not None:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._guard.pid, signal.SIGKILL)
+            await self._guard.wait()
 
-    async def _run_once(self) -> None:
+    async def _run_once(self, output: int) -> None:
         self._directory.socket.unlink(missing_ok=True)
-        guard = await asyncio.create_subprocess_exec(
+        self._guard = await asyncio.create_subprocess_exec(
             *(sys.executable, "-I", "-S", str(_GUARD), str(self._grace), *self._command),
             stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
+            stdout=output,
+            stderr=output,
             env=self._environment,
             start_new_session=True,
         )
-        self._guard = guard
-        helpers = [asyncio.create_task(self._announce_ready())]
-        if guard.stdout is not None:
-            helpers.append(asyncio.create_task(_log_lines(guard.stdout)))
+        announcement = asyncio.create_task(self._announce_ready())
         try:
-            await guard.wait()
+            await self._guard.wait()
             # The guard may have been killed itself; then its group is still there.
-            self.kill()
-            await asyncio.sleep(_POLL)
+            await self._kill_group()
         finally:
-            for helper in helpers:
-                helper.cancel()
+            announcement.cancel()
 
     async def _announce_ready(self) -> None:
         loop = asyncio.get_running_loop()
         started = loop.time()
         overdue = started + self._settings.start_timeout
-        while True:
-            with contextlib.suppress(OSError, TimeoutError):
-                async with asyncio.timeout(2):
-                    if await health(self._directory):
-                        break
+        while not await self._answers():
             if loop.time() >= overdue:
                 logger.warning("stock MLflow does not answer after %.0f seconds", self._settings.start_timeout)
                 overdue = float("inf")
@@ -108,18 +107,46 @@ class StockProcess:
         self._directory.was_ready.touch()
         logger.info("stock MLflow is ready after %.1f seconds", loop.time() - started)
 
+    async def _answers(self) -> bool:
+        try:
+            async with asyncio.timeout(2):
+                return await health(self._directory)
+        except (OSError, TimeoutError):
+            return False
+
     async def _wanted(self) -> None:
         while not self._directory.wanted.exists():  # noqa: ASYNC110  a file, from another process, has no event
             await asyncio.sleep(_POLL)
 
 
+@contextlib.asynccontextmanager
+async def _logged_pipe() -> AsyncIterator[int]:
+    """A descriptor to print to: each line is logged under stock's label.
+
+    One for all of stock's lives, and ours: what a dead stock left behind may hold its end open for long.
+    """
+    reading, writing = os.pipe()
+    stream = asyncio.StreamReader()
+    transport, _ = await asyncio.get_running_loop().connect_read_pipe(
+        lambda: asyncio.StreamReaderProtocol(stream), os.fdopen(reading, "rb")
+    )
+    logging_task = asyncio.create_task(_log_lines(stream))
+    try:
+        yield writing
+    finally:
+        logging_task.cancel()
+        transport.close()
+        os.close(writing)
+
+
 async def _log_lines(stream: asyncio.StreamReader) -> None:
     """Logs what stock prints line by line; a line without end is cut."""
+    labelled = ChildLines("stock")
     rest = b""
     while data := await stream.read(_LONGEST_LINE):
         *lines, rest = (rest + data).split(b"\n")
         if len(rest) >= _LONGEST_LINE:
             lines, rest = [*lines, rest], b""
         for line in lines:
-            if line.strip() and not any(part in line for part in _UNTRUE_WARNING):
-                logger.info("%s", line.decode("utf-8", "replace").rstrip())
+            if not any(part in line for part in _UNTRUE_WARNING):
+                labelled.relay(line)

@@ -1,0 +1,165 @@
+"""uvicorn's HTTP/1.1 protocol, with limits on what a client may send before a request exists, and MLflow's error body.
+
+Past the header a request is the application's: its body has its own limits there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import http
+import logging
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from tracking_server.config import LimitSettings
+from tracking_server.errors import ErrorCode, MlflowError
+
+logger = logging.getLogger(__name__)
+
+# A client that is still sending gets a reset instead of the answer unless we read on for a while.
+_LINGER = 2.0
+
+
+class LimitedHttpToolsProtocol(HttpToolsProtocol):
+    """One connection. ``limits`` is set by ``limited_protocol``."""
+
+    limits: LimitSettings
+
+    _awaiting_header = True
+    _header_bytes = 0
+    _header_timer: asyncio.TimerHandle | None = None
+    _refusal: MlflowError | None = None
+    _closed_to_input = False
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's own
+        super().connection_made(transport)
+        self._start_header_timer()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop_header_timer()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        if self._closed_to_input:
+            return
+        if self._awaiting_header:
+            self._header_bytes += len(data)
+        super().data_received(data)
+        if self._closed_to_input or not self._awaiting_header:
+            return
+        if self._header_bytes > self.limits.max_header:
+            self._refuse(_header_too_large(self.limits))
+            return
+        untimed = self._header_timer is None and self.timeout_keep_alive_task is None
+        if untimed and (self._header_bytes or self._idle):
+            self._start_header_timer()
+
+    def on_url(self, url: bytes) -> None:
+        super().on_url(url)
+        if len(self.url) > self.limits.max_header // 2:
+            self._fail(MlflowError("The URL of the request is too long", ErrorCode.BAD_REQUEST, status=414))
+
+    def on_headers_complete(self) -> None:
+        self._awaiting_header = False
+        self._stop_header_timer()
+        size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
+        if size > self.limits.max_header:
+            self._fail(_header_too_large(self.limits))
+        if len(self.tasks) >= self.limits.max_concurrent:
+            busy = "The server handles as many requests as it can at a time; try again"
+            self._fail(
+                MlflowError(busy, ErrorCode.TEMPORARILY_UNAVAILABLE, headers=((b"retry-after", b"1"),)),
+            )
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        self._awaiting_header = True
+        self._header_bytes = 0
+        super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self._closed_to_input and not self.pipeline:
+            self.transport.close()
+
+    @property
+    def _idle(self) -> bool:
+        """Whether no request of this connection awaits its answer."""
+        return self.cycle is None or self.cycle.response_complete
+
+    def send_400_response(self, msg: str) -> None:
+        """Called by uvicorn for whatever its parser, or a callback of ours, does not accept."""
+        self._refuse(self._refusal or MlflowError("The request is not valid HTTP/1.1", ErrorCode.BAD_REQUEST))
+
+    def _unsupported_upgrade_warning(self) -> None:
+        """Says nothing: a request to upgrade is answered as if it had not asked, and a client could fill the log."""
+
+    def _fail(self, error: MlflowError) -> None:
+        # The parser turns an exception in a callback into its own error, which ends in send_400_response.
+        self._refusal = error
+        raise error
+
+    def _refuse(self, error: MlflowError) -> None:
+        """Answers ``error`` unless an answer has begun, takes nothing more from the client, and hangs up."""
+        self._closed_to_input = True
+        self._stop_header_timer()
+        cycle = self.cycle
+        if not self._idle:
+            # What broke is the newest request's own body, or else the header after it. Answers that are due come
+            # first, and the connection ends with them (on_response_complete).
+            waiting = any(queued is cycle for queued, _ in self.pipeline)
+            if waiting and cycle.more_body:
+                self.pipeline.popleft()
+            if waiting or not cycle.more_body:
+                return
+            cycle.disconnected = True
+            cycle.message_event.set()
+            if cycle.response_started:
+                self.transport.close()
+                return
+        body = error.body()
+        fields = [
+            *self.server_state.default_headers,
+            (b"content-type", b"application/json"),
+            (b"content-length", b"%d" % len(body)),
+            (b"connection", b"close"),
+            *error.headers,
+        ]
+        lines = [b"HTTP/1.1 %d %s" % (error.status, http.HTTPStatus(error.status).phrase.encode())]
+        lines += [name + b": " + value for name, value in fields]
+        self.transport.write(b"\r\n".join([*lines, b"", body]))
+        self.flow.resume_reading()
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+            self.loop.call_later(_LINGER, self.transport.close)
+        else:
+            self.transport.close()
+
+    def _start_header_timer(self) -> None:
+        self._header_timer = self.loop.call_later(self.limits.header_timeout, self._on_header_timeout)
+
+    def _stop_header_timer(self) -> None:
+        if self._header_timer is not None:
+            self._header_timer.cancel()
+            self._header_timer = None
+
+    def _on_header_timeout(self) -> None:
+        self._header_timer = None
+        if self.transport.is_closing():
+            return
+        if self._header_bytes:
+            self._refuse(MlflowError("The request's header took too long to arrive", ErrorCode.BAD_REQUEST, status=408))
+        elif self._idle:
+            self.transport.close()
+
+
+def limited_protocol(limits: LimitSettings) -> type[asyncio.Protocol]:
+    """The protocol class for uvicorn's ``http`` option, with ``limits`` in it."""
+    attributes: dict[str, Any] = {"limits": limits}
+    return type("LimitedHttpToolsProtocol", (LimitedHttpToolsProtocol,), attributes)
+
+
+def _header_too_large(limits: LimitSettings) -> MlflowError:
+    message = f"The request's header is larger than {limits.max_header} bytes"
+    return MlflowError(message, ErrorCode.BAD_REQUEST, status=431)

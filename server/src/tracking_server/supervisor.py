@@ -1,0 +1,177 @@
+"""The main process: owns the listening socket, keeps the workers and stock MLflow running, and ends them in order.
+
+It imports neither MLflow nor the application. Every child holds a pipe to it and ends when the pipe does, so that not
+even ``kill -9`` of this process leaves one behind.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+import socket
+from collections.abc import Coroutine
+from dataclasses import replace
+from typing import Any
+
+from tracking_server.config import Config
+from tracking_server.exit_codes import ExitCode, FatalError
+from tracking_server.listener import address_of, listen
+from tracking_server.store import startup
+from tracking_server.upstream.process import StockProcess
+from tracking_server.upstream.socket_directory import SocketDirectory, SocketDirectoryError
+from tracking_server.worker_process import NeverReady, WorkerProcess
+
+logger = logging.getLogger(__name__)
+
+# What a worker may take beyond the grace that it gives its requests.
+_MARGIN = 3.0
+
+
+def run(config: Config) -> int:
+    """Serves until SIGTERM or SIGINT; SIGHUP renews the workers one by one. Returns the exit code.
+
+    The first signal lets accepted requests finish within ``server.shutdown_grace``, the second ends everything at
+    once. Raises FatalError when the server cannot start. Logging must have been set up.
+    """
+    with contextlib.closing(listen(config.server.host, config.server.port)) as listener:
+        try:
+            directory = SocketDirectory.create(config.stock.socket_directory)
+        except SocketDirectoryError as error:
+            raise FatalError(str(error), ExitCode.BAD_CONFIGURATION) from error
+        try:
+            return asyncio.run(_Supervisor(config, listener, directory).run())
+        finally:
+            directory.remove(config.stock.socket_directory)
+
+
+class _Supervisor:
+    def __init__(self, config: Config, listener: socket.socket, directory: SocketDirectory) -> None:
+        self._config = replace(config, stock=replace(config.stock, socket_directory=directory.path))
+        self._listener = listener
+        self._workers = [
+            WorkerProcess(number, self._config, listener) for number in range(1, config.server.worker_count + 1)
+        ]
+        self._stock = StockProcess(self._config, directory, listener.getsockname()[1]) if config.stock.enabled else None
+        self._stopping = asyncio.Event()
+        self._forced = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._renewal: asyncio.Task[None] | None = None
+
+    async def run(self) -> int:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._on_stop, number)
+        loop.add_signal_handler(signal.SIGHUP, self._on_renew)
+        try:
+            if await self._until_stopped(startup.prepare(self._config)):
+                return ExitCode.OK
+            return await self._serve()
+        finally:
+            await self._end_at_once()
+
+    async def _serve(self) -> int:
+        self._tasks = [asyncio.create_task(worker.run()) for worker in self._workers]
+        starting = asyncio.create_task(self._all_ready())
+        stopped = asyncio.create_task(self._stopping.wait())
+        try:
+            first = await self._first(starting, stopped, *self._tasks)
+            if first is starting:
+                logger.info("%d workers accept requests on %s", len(self._workers), address_of(self._listener))
+                if self._stock is not None:
+                    # Only now, or it would take the processor from the workers while they start.
+                    self._tasks.append(asyncio.create_task(self._stock.run()))
+                await self._first(stopped, *self._tasks)
+        finally:
+            starting.cancel()
+            stopped.cancel()
+        return await self._shut_down()
+
+    async def _first(self, *waiting: asyncio.Future[Any]) -> asyncio.Future[Any]:
+        """The first that is done; passes on its exception, as FatalError where a worker could not start."""
+        done, _ = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        first = done.pop()
+        try:
+            first.result()
+        except NeverReady as error:
+            raise FatalError("the server could not start; the lines before this one say why") from error
+        return first
+
+    async def _shut_down(self) -> int:
+        logger.info("stopping: accepted requests may take %.0f seconds to finish", self._config.server.shutdown_grace)
+        # The workers hold the same socket; it closes for clients when the last of them has closed it.
+        self._listener.close()
+        if self._renewal is not None:
+            self._renewal.cancel()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        forced = asyncio.create_task(self._forced.wait())
+        ending = asyncio.create_task(self._end())
+        try:
+            await asyncio.wait((forced, ending), return_when=asyncio.FIRST_COMPLETED)
+            if ending.done():
+                ending.result()
+                logger.info("stopped")
+                return ExitCode.OK
+            logger.warning("stopped at once, by a second signal")
+            return ExitCode.FAILURE
+        finally:
+            forced.cancel()
+            ending.cancel()
+
+    async def _end(self) -> None:
+        """Ends the workers, then stock, which the workers' last requests may need."""
+        for worker in self._workers:
+            worker.terminate()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._config.server.shutdown_grace + _MARGIN):
+                await asyncio.gather(*(worker.wait() for worker in self._workers))
+        if self._stock is not None:
+            await self._stock.stop()
+
+    async def _end_at_once(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for worker in self._workers:
+            worker.kill()
+            await worker.wait()
+        if self._stock is not None:
+            await self._stock.kill()
+
+    async def _all_ready(self) -> None:
+        for worker in self._workers:
+            await worker.ready.wait()
+
+    async def _until_stopped(self, work: Coroutine[Any, Any, None]) -> bool:
+        """Runs ``work``; True where a signal came first."""
+        task = asyncio.create_task(work)
+        stopped = asyncio.create_task(self._stopping.wait())
+        try:
+            return await self._first(task, stopped) is stopped
+        finally:
+            stopped.cancel()
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    def _on_stop(self, number: signal.Signals) -> None:
+        if self._stopping.is_set():
+            self._forced.set()
+        self._stopping.set()
+
+    def _on_renew(self) -> None:
+        if not self._stopping.is_set() and (self._renewal is None or self._renewal.done()):
+            self._renewal = asyncio.create_task(self._renew())
+
+    async def _renew(self) -> None:
+        """Replaces the workers one after the other, as for a new certificate; the socket stays open meanwhile."""
+        for worker in self._workers:
+            if worker.ready.is_set():
+                ended = worker.pid
+                worker.terminate()
+                while worker.pid == ended:  # noqa: ASYNC110  the task that runs the worker starts the next one
+                    await asyncio.sleep(0.05)
+            await worker.ready.wait()
+        logger.info("all workers were renewed")

@@ -1,0 +1,95 @@
+"""One worker as the supervisor sees it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import pickle
+import socket
+import sys
+
+from tracking_server.backoff import Backoff
+from tracking_server.config import Config
+from tracking_server.worker import READY, Handover
+
+logger = logging.getLogger(__name__)
+
+_FIRST_DELAY = 0.5
+_LONGEST_DELAY = 15.0
+
+
+class NeverReady(Exception):
+    """A worker ended before it ever accepted a request."""
+
+
+class WorkerProcess:
+    """Keeps one worker running. ``run`` until cancelled, then ``terminate`` and ``wait``, or ``kill``."""
+
+    def __init__(self, number: int, config: Config, listener: socket.socket) -> None:
+        self.number = number
+        self.ready = asyncio.Event()
+        self._listener = listener
+        self._handover = pickle.dumps(Handover(config, listener.fileno()))
+        self._process: asyncio.subprocess.Process | None = None
+        self._proven = False
+
+    @property
+    def pid(self) -> int | None:
+        """The process id, while there is a process."""
+        return None if self._process is None or self._process.returncode is not None else self._process.pid
+
+    async def run(self) -> None:
+        """Starts the worker and starts it again whenever it ends. Raises NeverReady when its first start fails."""
+        backoff = Backoff(_FIRST_DELAY, _LONGEST_DELAY, immediate=True)
+        while True:
+            backoff.started()
+            code = await self._run_once()
+            if not self._proven:
+                raise NeverReady
+            delay = backoff.delay()
+            logger.warning(
+                "worker %d ended (%s); another one is started%s",
+                self.number,
+                f"signal {-code}" if code < 0 else f"exit code {code}",
+                f" in {delay:.1f} seconds" if delay else "",
+            )
+            await asyncio.sleep(delay)
+
+    def terminate(self) -> None:
+        """Asks the worker to finish what it has accepted and to end."""
+        if self._process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                self._process.terminate()
+
+    def kill(self) -> None:
+        """Ends the worker at once."""
+        if self._process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                self._process.kill()
+
+    async def wait(self) -> None:
+        """Returns when the worker has ended."""
+        if self._process is not None:
+            await self._process.wait()
+
+    async def _run_once(self) -> int:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "tracking_server.worker"),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            pass_fds=(self._listener.fileno(),),
+            # A group of its own, or Ctrl-C would reach it before the supervisor says what to do.
+            process_group=0,
+        )
+        self._process = process
+        if process.stdin is None or process.stdout is None:
+            raise RuntimeError("the worker has no pipes")
+        process.stdin.write(self._handover)
+        self.ready.clear()
+        while line := await process.stdout.readline():
+            if line == READY:
+                self._proven = True
+                self.ready.set()
+        self.ready.clear()
+        return await process.wait()
