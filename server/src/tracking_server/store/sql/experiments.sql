@@ -1,0 +1,61 @@
+-- name: get_experiment (postgresql)
+SELECT experiment_id, name, artifact_location, lifecycle_stage, creation_time, last_update_time, workspace,
+       (SELECT json_strip_nulls(json_agg(json_build_object('key', t.key, 'value', t.value) ORDER BY t.key))
+          FROM experiment_tags t WHERE t.experiment_id = e.experiment_id)::text AS tags
+  FROM experiments e
+ WHERE experiment_id = $1
+
+-- name: get_experiment (sqlite)
+-- differs because SQLite's JSON functions keep nulls unless a CASE leaves them out, and sort in a subquery
+SELECT experiment_id, name, artifact_location, lifecycle_stage, creation_time, last_update_time, workspace,
+       (SELECT nullif(json_group_array(json(CASE WHEN t.value IS NULL THEN json_object('key', t.key)
+                                                 ELSE json_object('key', t.key, 'value', t.value) END)), '[]')
+          FROM (SELECT key, value FROM experiment_tags WHERE experiment_id = e.experiment_id ORDER BY key) t) AS tags
+  FROM experiments e
+ WHERE experiment_id = $1
+
+-- name: get_experiment_id_by_name
+SELECT experiment_id FROM experiments WHERE name = $1 AND workspace = 'default'
+
+-- name: lifecycle_stage
+SELECT lifecycle_stage FROM experiments WHERE experiment_id = $1
+
+-- name: lock_lifecycle_stage (postgresql)
+-- differs because a SQLite transaction that writes has the database to itself
+SELECT lifecycle_stage FROM experiments WHERE experiment_id = $1 FOR UPDATE
+
+-- name: lock_lifecycle_stage (sqlite)
+SELECT lifecycle_stage FROM experiments WHERE experiment_id = $1
+
+-- name: insert_experiment
+INSERT INTO experiments (name, artifact_location, lifecycle_stage, creation_time, last_update_time, workspace)
+VALUES ($1, NULL, 'active', $2, $2, 'default')
+RETURNING experiment_id
+
+-- name: set_artifact_location
+UPDATE experiments SET artifact_location = $2 WHERE experiment_id = $1
+
+-- name: insert_tag
+INSERT INTO experiment_tags (experiment_id, key, value) VALUES ($1, $2, $3)
+
+-- name: upsert_tag
+INSERT INTO experiment_tags (experiment_id, key, value) VALUES ($1, $2, $3)
+    ON CONFLICT (experiment_id, key) DO UPDATE SET value = excluded.value
+
+-- name: delete_tag
+DELETE FROM experiment_tags WHERE experiment_id = $1 AND key = $2
+
+-- name: other_custom_views
+SELECT key FROM experiment_tags WHERE experiment_id = $1 AND key LIKE 'mlflow.customView.view%'
+
+-- name: rename_experiment
+UPDATE experiments SET name = $2, last_update_time = $3 WHERE experiment_id = $1
+
+-- name: set_lifecycle_stage
+UPDATE experiments SET lifecycle_stage = $2, last_update_time = $3 WHERE experiment_id = $1
+
+-- name: delete_runs_of_experiment
+UPDATE runs SET lifecycle_stage = 'deleted', deleted_time = $2 WHERE experiment_id = $1
+
+-- name: restore_runs_of_experiment
+UPDATE runs SET lifecycle_stage = 'active', deleted_time = NULL WHERE experiment_id = $1
