@@ -71,6 +71,6 @@ def create_data_folders(config: Config) -> None:
 def _welcome(config: Config) -> str:
     url = config.server.url
     return (
-        f"MLflow is served at {url} (Ctrl-C ends it). In a notebook:\n\n"
+        f"MLflow will be at {url} (Ctrl-C ends it). In a notebook:\n\n"
         f'    import mlflow\n    mlflow.set_tracking_uri("{url}")\n'
     )
