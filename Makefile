@@ -1,0 +1,96 @@
+# Everything is installed below .venv and .tools, from versions and hashes in the requirements files.
+# Targets are stamp files: what has not changed is not done again, and needs no network.
+
+VENV := .venv
+BIN := $(VENV)/bin
+TOOLS := $(CURDIR)/.tools
+
+# A real S3 server for the tests, built where there is Go; without it rclone, a Python wheel, stands in.
+VERSITYGW := $(TOOLS)/versitygw-v1.7.0
+
+# The oldest supported Python decides; the result holds for newer ones, amd64 and arm64.
+LOCK := $(BIN)/uv pip compile --quiet --no-config --universal --python-version 3.11 --generate-hashes \
+	--custom-compile-command "make lock"
+
+CODE := $(wildcard server/src server/tests src tests bench)
+PYTEST_ARGS ?=
+
+# uv is quick; pip stands in for it where only pip's settings name a package mirror.
+define install
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes --requirement $(1) \
+		|| $(BIN)/pip install --quiet --require-hashes --requirement $(1)
+endef
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help serve test test-all lint format lock setup browser clean
+
+help:  ## List the targets
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
+
+serve: $(VENV)/.server  ## Serve http://127.0.0.1:5000, with all data below ./data (ARGS="--port 5001")
+	@exec $(BIN)/tracking-server serve $(ARGS)
+
+test: setup  ## Run the fast tests (PYTEST_ARGS="server/tests/unit -k health")
+	$(BIN)/pytest -m "not slow" $(PYTEST_ARGS)
+
+test-all: setup  ## Run all tests
+	$(BIN)/pytest $(PYTEST_ARGS)
+
+lint: $(VENV)/.dev  ## Check style, format and types
+	$(BIN)/ruff check $(CODE)
+	$(BIN)/ruff format --check $(CODE)
+	$(BIN)/mypy $(CODE)
+
+format: $(VENV)/.dev  ## Put the code into its format
+	$(BIN)/ruff check --fix-only --quiet $(CODE)
+	$(BIN)/ruff format $(CODE)
+
+lock: $(VENV)/.python  ## Compile the requirements files anew (ARGS="--upgrade" or "--upgrade-package NAME")
+	$(LOCK) $(ARGS) --group build --output-file requirements-build.txt
+	$(LOCK) $(ARGS) --output-file server/requirements.txt server/pyproject.toml
+	$(LOCK) $(ARGS) --group dev --constraint server/requirements.txt --output-file requirements-dev.txt
+
+setup: $(VENV)/.dev $(VERSITYGW).tried browser  ## Install what the tests need
+
+clean:  ## Remove what make installed and what tools cached; ./data stays
+	rm -rf $(VENV) $(TOOLS) .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find $(CODE) -name __pycache__ -prune -exec rm -rf {} +
+
+$(VENV)/.python: requirements-build.txt
+	@for python in $(PYTHON) python3.12 python3.11 python3.13 python3; do \
+		$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && break; python=; \
+	done; \
+	if [ -z "$$python" ]; then echo 'Python 3.11 or newer is needed (PYTHON=/path/to/python3).' >&2; exit 1; fi; \
+	echo "Making $(VENV) with $$($$python --version)"; \
+	$$python -m venv --clear $(VENV) || { \
+		rm -rf $(VENV); echo "The venv module is incomplete; on Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements-build.txt
+	@touch $@
+
+$(VENV)/.server: $(VENV)/.python server/requirements.txt server/pyproject.toml
+	@echo "Installing the server"
+	@$(call install,server/requirements.txt)
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-index --no-deps --no-build-isolation --editable server
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.server requirements-dev.txt
+	@echo "Installing tools for tests and checks"
+	@$(call install,requirements-dev.txt)
+	@touch $@
+
+$(VERSITYGW).tried:
+	@mkdir -p $(TOOLS)
+	@if command -v go >/dev/null; then \
+		echo "Building versitygw, the tests' S3 server (minutes, once)"; \
+		GOBIN=$(TOOLS)/build go install github.com/versity/versitygw/cmd/versitygw@v1.7.0 2>$(TOOLS)/go.log \
+			&& mv $(TOOLS)/build/versitygw $(VERSITYGW) || { tail -3 $(TOOLS)/go.log; echo "rclone stands in for it"; }; \
+	fi
+	@touch $@
+
+browser:
+	@if { command -v chromium || command -v chromium-browser || command -v google-chrome; } >/dev/null; then :; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		echo "Installing Chromium, the tests' browser"; \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends chromium >/dev/null; \
+	else echo "No Chromium here: the browser tests will be skipped."; fi
