@@ -13,29 +13,34 @@ import tempfile
 from contextlib import ExitStack
 from pathlib import Path
 
-from differential.harness.pairing import new_sqlite
-from differential.harness.servers import Postgres, Process, sqlite_template, start_stock
+from differential.harness.pairing import stock_server
+from support.databases import Databases
+from support.fixtures import DIALECTS
+from support.postgres import PostgresServer
+from support.processes import ServerProcess
+from support.requirements import requires
 
 
 def main(place: Path) -> None:
     """Starts the servers, writes ``place``, waits, ends them."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="differential-keep-")))
-        postgres = Postgres()
-        stack.callback(postgres.stop)
+        postgres = PostgresServer(requires("postgresql"))
+        stack.callback(postgres.remove)
         postgres.start()
-        sqlite = new_sqlite(folder, sqlite_template(folder))
+        databases = Databases(folder, lambda: postgres)
         found: dict[str, dict[str, str]] = {}
-        processes: list[Process] = []
-        for dialect, create in (("sqlite", sqlite), ("postgresql", postgres.create)):
-            for name in ("stock", "second"):
-                uri = create(name)
-                process = start_stock(uri, folder / f"{name}-{dialect}")
-                stack.callback(process.stop)
-                processes.append(process)
-                found[f"{name}-{dialect}"] = {"url": process.url, "uri": uri}
-        for process in processes:
-            process.wait_until_healthy()
+        servers: list[ServerProcess] = []
+        for dialect in DIALECTS:
+            for name in ("stock", "ours"):
+                uri = databases.create(dialect)
+                server = stock_server(folder / f"{name}-{dialect}", uri)
+                server.launch()
+                stack.callback(server.stop)
+                servers.append(server)
+                found[f"{name}-{dialect}"] = {"url": server.url, "uri": uri}
+        for server in servers:
+            server.wait_until_ready()
         place.write_text(json.dumps(found))
         stack.callback(place.unlink)
         ends = {signal.SIGINT, signal.SIGTERM}

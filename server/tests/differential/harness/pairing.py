@@ -1,21 +1,20 @@
-"""Makes a Pair: copies the template database twice, starts both servers on the copies (or borrows running ones)."""
+"""Makes a Pair: one database each, both servers on them (or on borrowed ones that already run)."""
 
 from __future__ import annotations
 
 import json
 import os
-import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from differential.harness.pair import Pair, Side
 from differential.harness.rows import Dump, PostgresDump, SqliteDump
-from differential.harness.servers import Process, start_stock, start_tracking_server
 from differential.harness.wire import Connection
-
-Start = Callable[[str, Path], Process]
-DIALECTS = ("sqlite", "postgresql")
+from support.databases import Databases, Dialect
+from support.ours import TrackingServer
+from support.processes import ServerProcess
+from support.stock import StockServer
 
 
 def dump_of(uri: str) -> Dump:
@@ -25,47 +24,47 @@ def dump_of(uri: str) -> Dump:
     return PostgresDump(uri)
 
 
-def running(name: str) -> dict[str, str] | None:
+def stock_server(folder: Path, uri: str) -> ServerProcess:
+    """Stock MLflow on the database at ``uri``, not started yet."""
+    return StockServer(folder, backend_store_uri=uri, artifacts_destination=str(folder / "artifacts"))
+
+
+def our_server(folder: Path, uri: str) -> ServerProcess:
+    """The tracking server on the database at ``uri``, not started yet."""
+    return TrackingServer(folder, database_uri=uri, artifacts_destination=str(folder / "artifacts"))
+
+
+@contextmanager
+def make_pair(dialect: Dialect, folder: Path, databases: Databases) -> Iterator[Pair]:
+    """Both servers on fresh databases; they end with the context."""
+    ours_is_stock = os.environ.get("DIFFERENTIAL_OURS") == "stock"
+    with ExitStack() as stack:
+        sides: list[Side] = []
+        started: list[ServerProcess] = []
+        for name in ("stock", "ours"):
+            borrowed = _running(f"{name}-{dialect}") if name == "stock" or ours_is_stock else None
+            if borrowed is not None:
+                url, uri = borrowed["url"], borrowed["uri"]
+            else:
+                uri = databases.create(dialect)
+                make = stock_server if name == "stock" or ours_is_stock else our_server
+                server = make(folder / name, uri)
+                server.launch()
+                stack.callback(server.stop)
+                started.append(server)
+                url = server.url
+            sides.append(Side(url, Connection(url), dump_of(uri)))
+        for server in started:
+            server.wait_until_ready()
+        pair = Pair(dialect, sides[0], sides[1], ours_is_stock=ours_is_stock)
+        stack.callback(pair.close)
+        yield pair
+
+
+def _running(name: str) -> dict[str, str] | None:
     """URL and database URI of the server ``name`` in the file that DIFFERENTIAL_RUNNING names, if it is there."""
     place = os.environ.get("DIFFERENTIAL_RUNNING")
     if place is None:
         return None
     found: dict[str, dict[str, str]] = json.loads(Path(place).read_text())
     return found.get(name)
-
-
-@contextmanager
-def make_pair(dialect: str, folder: Path, new_database: Callable[[str], str]) -> Iterator[Pair]:
-    """Both servers on fresh databases made by ``new_database(name)``; they end with the context."""
-    ours_is_stock = os.environ.get("DIFFERENTIAL_OURS") == "stock"
-    starts: dict[str, Start] = {"stock": start_stock, "ours": start_stock if ours_is_stock else start_tracking_server}
-    with ExitStack() as stack:
-        sides: list[Side] = []
-        processes: list[Process] = []
-        for name, start in starts.items():
-            borrowed = running(f"{name}-{dialect}" if name == "stock" or not ours_is_stock else f"second-{dialect}")
-            if borrowed is not None:
-                url, uri = borrowed["url"], borrowed["uri"]
-            else:
-                uri = new_database(name)
-                process = start(uri, folder / name)
-                stack.callback(process.stop)
-                processes.append(process)
-                url = process.url
-            sides.append(Side(url, Connection(url), dump_of(uri)))
-        for process in processes:
-            process.wait_until_healthy()
-        pair = Pair(dialect, sides[0], sides[1], ours_is_stock=ours_is_stock)
-        stack.callback(pair.close)
-        yield pair
-
-
-def new_sqlite(folder: Path, template: Path) -> Callable[[str], str]:
-    """Makes copies of the SQLite template in ``folder``."""
-
-    def make(name: str) -> str:
-        path = folder / f"{name}.db"
-        shutil.copyfile(template, path)
-        return f"sqlite:///{path}"
-
-    return make

@@ -31,7 +31,7 @@ class Dump(Protocol):
         ...
 
     def reset(self, script_number: int) -> None:
-        """Empties all tables but the default experiment; ids of new experiments start at a fresh number."""
+        """Empties all tables but for a default experiment; ids of new experiments start at a fresh number."""
         ...
 
     def close(self) -> None: ...
@@ -48,10 +48,9 @@ def table_order(names: list[str]) -> list[str]:
     return [name for name in _FIRST if name in kept] + sorted(name for name in kept if name not in _FIRST)
 
 
-_DELETE_OTHERS = "DELETE FROM experiments WHERE experiment_id <> 0"
-_RESTORE_DEFAULT = (
-    "UPDATE experiments SET name = 'Default', artifact_location = 'mlflow-artifacts:/0', lifecycle_stage = 'active',"
-    " creation_time = 1, last_update_time = 1 WHERE experiment_id = 0"
+_DEFAULT = (
+    "INSERT INTO experiments (experiment_id, name, artifact_location, lifecycle_stage, creation_time,"
+    " last_update_time, workspace) VALUES (0, 'Default', 'mlflow-artifacts:/0', 'active', 1, 1, 'default')"
 )
 _ANCHOR = (
     "INSERT INTO experiments (experiment_id, name, artifact_location, lifecycle_stage, creation_time,"
@@ -79,10 +78,9 @@ class SqliteDump:
         with self._connect() as connection:
             connection.execute("BEGIN IMMEDIATE")
             for table in self._tables(connection):
-                if table not in _KEPT_TABLES and table != "experiments":
+                if table not in _KEPT_TABLES:
                     connection.execute(f'DELETE FROM "{table}"')  # noqa: S608 - names come from the schema
-            connection.execute(_DELETE_OTHERS)
-            connection.execute(_RESTORE_DEFAULT)
+            connection.execute(_DEFAULT)
             connection.execute(_ANCHOR.format("?").replace("?, ?", "?1, ?2"), anchor(script_number))
             connection.execute("COMMIT")
 
@@ -105,11 +103,11 @@ class SqliteDump:
 
 
 class PostgresDump:
-    """A PostgreSQL database in use by a server; ``dsn`` must be a superuser's."""
+    """A PostgreSQL database in use by a server; its superuser must be ``postgres``, with the password of ``uri``."""
 
-    def __init__(self, dsn: str) -> None:
+    def __init__(self, uri: str) -> None:
         self._connection: psycopg.Connection[dict[str, Any]] = psycopg.connect(
-            dsn, autocommit=True, row_factory=psycopg.rows.dict_row
+            uri, user="postgres", autocommit=True, row_factory=psycopg.rows.dict_row
         )
         found = self._connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'").fetchall()
         self._tables = [str(row["tablename"]) for row in found]
@@ -128,10 +126,8 @@ class PostgresDump:
             # Without triggers no foreign key asks for an order of deletion.
             self._connection.execute("SET LOCAL session_replication_role = replica")
             for table in self._filled([name for name in self._tables if name not in _KEPT_TABLES]):
-                if table != "experiments":
-                    self._connection.execute(sql.SQL("DELETE FROM {}").format(sql.Identifier(table)))
-            self._connection.execute(_DELETE_OTHERS)
-            self._connection.execute(_RESTORE_DEFAULT)
+                self._connection.execute(sql.SQL("DELETE FROM {}").format(sql.Identifier(table)))
+            self._connection.execute(_DEFAULT)
             identifier, name = anchor(script_number)
             self._connection.execute(
                 sql.SQL(_ANCHOR.replace("{0}, {0}", "{}, {}")).format(sql.Literal(identifier), sql.Literal(name))
