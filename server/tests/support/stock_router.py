@@ -18,7 +18,7 @@ class StockRouter:
 
     def __init__(self) -> None:
         environment = {name: value for name, value in os.environ.items() if not name.startswith(("MLFLOW", "_MLFLOW"))}
-        self._process = subprocess.Popen(  # noqa: S603 - our own program, under our own interpreter
+        self._process = subprocess.Popen(
             [sys.executable, str(PROGRAM)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
