@@ -28,6 +28,7 @@ class LimitedHttpToolsProtocol(HttpToolsProtocol):
 
     _awaiting_header = True
     _header_bytes = 0
+    _answers_due = 0
     _header_timer: asyncio.TimerHandle | None = None
     _refusal: MlflowError | None = None
     _closed_to_input = False
@@ -52,7 +53,7 @@ class LimitedHttpToolsProtocol(HttpToolsProtocol):
             self._refuse(_header_too_large(self.limits))
             return
         untimed = self._header_timer is None and self.timeout_keep_alive_task is None
-        if untimed and (self._header_bytes or self._idle):
+        if untimed and (self._header_bytes or not self._answers_due):
             self._start_header_timer()
 
     def on_url(self, url: bytes) -> None:
@@ -72,6 +73,7 @@ class LimitedHttpToolsProtocol(HttpToolsProtocol):
                 MlflowError(busy, ErrorCode.TEMPORARILY_UNAVAILABLE, headers=((b"retry-after", b"1"),)),
             )
         super().on_headers_complete()
+        self._answers_due += 1
 
     def on_message_complete(self) -> None:
         self._awaiting_header = True
@@ -79,14 +81,10 @@ class LimitedHttpToolsProtocol(HttpToolsProtocol):
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
+        self._answers_due -= 1
         super().on_response_complete()
-        if self._closed_to_input and not self.pipeline:
+        if self._closed_to_input and not self._answers_due:
             self.transport.close()
-
-    @property
-    def _idle(self) -> bool:
-        """Whether no request of this connection awaits its answer."""
-        return self.cycle is None or self.cycle.response_complete
 
     def send_400_response(self, msg: str) -> None:
         """Called by uvicorn for whatever its parser, or a callback of ours, does not accept."""
@@ -105,12 +103,13 @@ class LimitedHttpToolsProtocol(HttpToolsProtocol):
         self._closed_to_input = True
         self._stop_header_timer()
         cycle = self.cycle
-        if not self._idle:
+        if self._answers_due:
             # What broke is the newest request's own body, or else the header after it. Answers that are due come
             # first, and the connection ends with them (on_response_complete).
             waiting = any(queued is cycle for queued, _ in self.pipeline)
             if waiting and cycle.more_body:
                 self.pipeline.popleft()
+                self._answers_due -= 1
             if waiting or not cycle.more_body:
                 return
             cycle.disconnected = True
@@ -150,7 +149,7 @@ class LimitedHttpToolsProtocol(HttpToolsProtocol):
             return
         if self._header_bytes:
             self._refuse(MlflowError("The request's header took too long to arrive", ErrorCode.BAD_REQUEST, status=408))
-        elif self._idle:
+        elif not self._answers_due:
             self.transport.close()
 
 
