@@ -1,7 +1,8 @@
 """THE route table: every operation that stock MLflow serves with its default app, and who answers it here.
 
 A path that no row names is 404 and never forwarded, so what stock adds next month is closed until it has a row.
-Rows stand in ``routes/``, one module per family; to answer one natively, give the row a ``handler``.
+Rows stand in ``routes/``, one module per family; to answer one natively, give the row a ``handler``. What this
+server has of its own stands below ``/-/`` and nowhere else.
 """
 
 from __future__ import annotations
@@ -69,6 +70,11 @@ def _check_shape(row: Route) -> None:
         raise TableError(f"{row.label}: a path starts with a slash")
     if not isinstance(row.policy, Policy) or not isinstance(row.stack, Stack):
         raise TableError(f"{row.label} has no policy or no stack")
+    own = row.stack is Stack.OWN
+    if any(path.startswith("/-/") is not own for path in row.paths):
+        raise TableError(f"{row.label}: our own rows, and no others, stand below /-/")
+    if own and row.handler is None:
+        raise TableError(f"{row.label}: stock cannot answer our own rows, they need a handler")
     if row.handler is not None and not inspect.iscoroutinefunction(row.handler):
         raise TableError(f"{row.label}: its handler is not an async function")
 

@@ -21,12 +21,13 @@ from tracking_server.door.match import (
     Resolution,
     refusal,
 )
+from tracking_server.door.route import Stack
 from tracking_server.door.table import TABLE
 from tracking_server.door.template import Template, TemplateError
 
 MATCHER = Matcher(TABLE)
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
-PATHS = sorted({path for row in TABLE for path in row.paths})
+PATHS = sorted({path for row in TABLE if row.stack is not Stack.OWN for path in row.paths})
 WORDS = sorted({segment for path in PATHS for segment in path.split("/") if segment and "{" not in segment})
 
 
@@ -152,6 +153,14 @@ def test_agrees_with_what_stock_answers(stock: StockRouter, method: str, target:
             header = dict(error.headers).get(b"allow")
             assert error.status == stocks["status"]
             assert (header.decode().split(", ") if header else None) == stocks["allow"]
+
+
+def test_our_own_rows_follow_flasks_rules() -> None:
+    ready = MATCHER.match("GET", "/-/ready")
+    assert isinstance(ready, Match)
+    assert ready.route.label == "own.ready"
+    assert MATCHER.match("HEAD", "/-/ready") == ready
+    assert MATCHER.match("POST", "/-/ready") == MethodNotAllowed(("GET", "HEAD", "OPTIONS"))
 
 
 def test_the_static_prefix_alone_is_redirected_to_the_page() -> None:

@@ -48,6 +48,10 @@ def test_every_row_is_a_route_of_the_installed_mlflow(stock: StockRouter) -> Non
     assert not invented, "the table has these, stock does not serve them:\n" + "\n".join(map(str, invented))
 
 
+def test_stock_serves_nothing_where_our_own_rows_stand(stock: StockRouter) -> None:
+    assert [route["path"] for route in stock.routes if route["path"].startswith("/-")] == []
+
+
 def test_flask_adds_head_and_options_everywhere(stock: StockRouter) -> None:
     for route in stock.routes:
         added = {"HEAD", "OPTIONS"}.intersection(route["methods"])
@@ -93,6 +97,9 @@ def test_a_table_that_contradicts_itself_is_refused() -> None:
         "twice": [replace(row, paths=("/runs", "/runs"))],
         "HEAD": [replace(row, methods=("HEAD",))],
         "upper case": [replace(row, methods=("get",))],
+        "below /-/": [replace(row, stack=Stack.OWN)],
+        "our own rows, and": [replace(row, paths=("/-/runs",))],
+        "need a handler": [replace(row, paths=("/-/runs",), stack=Stack.OWN)],
         "slash": [replace(row, paths=("runs",))],
         "no policy": [replace(row, policy=None)],  # type: ignore[arg-type] # what the check at import is for
         "async": [replace(row, handler=lambda request, services: None)],  # type: ignore[arg-type,return-value] # as above
