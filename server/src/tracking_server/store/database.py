@@ -5,10 +5,11 @@ end on its own thread without an event loop.
 
 Values. PostgreSQL is strictly typed: an argument must have the Python type of its placeholder (``int`` for bigint and
 integer, ``float`` or ``int`` for double precision, ``str`` for text, ``bool`` for boolean, a list for ``$1::text[]``);
-a ``str`` for an integer is a TypeError, a programming error. SQLite takes any of these and differs in four ways:
+a ``str`` for an integer is a TypeError, a programming error. SQLite takes any of these and differs in a few ways:
 
 * booleans come back as 0 and 1;
 * a NaN is stored as NULL (MLflow's schema has ``is_nan`` columns, so NaN should never get this far);
+* a stored -0.0 comes back as 0.0;
 * a list is bound as one JSON array, to be read with ``json_each(?1)``; it may hold ``str``, ``int``, ``bool`` and None
   but not ``float`` (SQLite's JSON knows no infinities); use ``execute_many`` for rows with floats;
 * text may hold NUL characters, which PostgreSQL refuses with DataViolation.

@@ -14,7 +14,7 @@ from tracking_server.errors import Unavailable
 from tracking_server.store.database import Dialect, Row, Work
 from tracking_server.store.postgres.hosts import Hosts
 from tracking_server.store.postgres.pool import ConnectionPool, Lease, Raw
-from tracking_server.store.postgres.translate import DRIVER_ERRORS, Conflict, ConnectionLost, translate
+from tracking_server.store.postgres.translate import DRIVER_ERRORS, Conflict, ConnectionLost, ReadOnly, translate
 from tracking_server.store.queries import Query
 
 T = TypeVar("T")
@@ -25,7 +25,6 @@ _CONFLICT_PAUSE_SECONDS = 0.02
 _LOST_PAUSE_SECONDS = 0.1
 _SILENCE_SECONDS = 5.0
 _CACHED_STATEMENTS = 500
-_CLOSE_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +102,9 @@ class PostgresDatabase:
         self._pool = pool
         self._options = options
         self._statements: Counter[str] = Counter()
+        self._accepted = 0
+        self._closing = False
+        self._finished = asyncio.Event()
 
     @classmethod
     async def connect(
@@ -158,7 +160,11 @@ class PostgresDatabase:
     async def write(self, work: Work[T]) -> T:
         async def once(connection: PostgresConnection) -> T:
             await connection.control("BEGIN")
-            result = await work(connection)
+            try:
+                result = await work(connection)
+            except ReadOnly as error:
+                # After a failover the old primary answers on, as a standby.
+                raise ConnectionLost(str(error)) from error
             try:
                 outcome = await connection.control("COMMIT")
             except ConnectionLost as error:
@@ -172,9 +178,23 @@ class PostgresDatabase:
         return await self._attempt(once)
 
     async def close(self) -> None:
-        await self._pool.close(self._options.statement_timeout or _CLOSE_SECONDS)
+        self._closing = True
+        if self._accepted:
+            await self._finished.wait()
+        await self._pool.close()
 
     async def _attempt(self, once: Callable[[PostgresConnection], Awaitable[T]]) -> T:
+        if self._closing:
+            raise Unavailable("The server is shutting down")
+        self._accepted += 1
+        try:
+            return await self._until_done(once)
+        finally:
+            self._accepted -= 1
+            if self._closing and not self._accepted:
+                self._finished.set()
+
+    async def _until_done(self, once: Callable[[PostgresConnection], Awaitable[T]]) -> T:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._options.wait_seconds
         losses = conflicts = 0

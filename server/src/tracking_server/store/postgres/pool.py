@@ -54,8 +54,6 @@ class ConnectionPool:
         self._recoveries: set[asyncio.Task[None]] = set()
         self._untrusted_before = 0.0
         self._away = False
-        self._closing = False
-        self._all_returned = asyncio.Event()
 
     async def start(self, deadline: float) -> None:
         """Opens the first connections, trying until ``deadline``; then raises the driver's own error."""
@@ -103,25 +101,17 @@ class ConnectionPool:
         lease.connection.terminate()
         self._open -= 1
         self._ensure_opener()
-        self._note_return()
 
     def distrust(self) -> None:
         """Has every connection prove itself before its next use: one of them was found broken."""
         self._untrusted_before = self._now()
 
-    async def close(self, timeout_seconds: float) -> None:
-        """Refuses newcomers, waits for what is lent, and closes all."""
-        self._closing = True
-        while self._waiters:
-            self._waiters.popleft().cancel()
+    async def close(self) -> None:
+        """Closes every connection; nobody may hold or want one any more."""
         if self._opener is not None:
             self._opener.cancel()
-        self._note_return()
-        try:
-            async with asyncio.timeout(timeout_seconds):
-                await self._all_returned.wait()
-        except TimeoutError:
-            _log.warning("%d database connections were still in use at shutdown", self._open - len(self._idle))
+        if self._recoveries:
+            await asyncio.wait(self._recoveries)
         idle, self._idle = self._idle, []
         for lease in idle:
             self._open -= 1
@@ -131,8 +121,6 @@ class ConnectionPool:
                 lease.connection.terminate()
 
     def _take_idle(self) -> Lease | None:
-        if self._closing:
-            raise Unavailable("The server is shutting down")
         while self._idle:
             lease = self._idle.pop()
             if not lease.connection.is_closed():
@@ -154,8 +142,6 @@ class ConnectionPool:
             raise Unavailable("All database connections are busy", retry_after=1) from None
         except asyncio.CancelledError:
             self._forget(future)
-            if self._closing:
-                raise Unavailable("The server is shutting down") from None
             raise
 
     def _forget(self, future: asyncio.Future[Lease]) -> None:
@@ -171,14 +157,9 @@ class ConnectionPool:
                 waiter.set_result(lease)
                 return
         self._idle.append(lease)
-        self._note_return()
-
-    def _note_return(self) -> None:
-        if self._closing and self._open == len(self._idle):
-            self._all_returned.set()
 
     def _ensure_opener(self) -> None:
-        wanted = self._waiters and self._open < self._maximum and not self._closing
+        wanted = self._waiters and self._open < self._maximum
         if wanted and (self._opener is None or self._opener.done()):
             self._opener = asyncio.get_running_loop().create_task(self._open_wanted())
 

@@ -16,7 +16,11 @@ class Conflict(StoreError):
 
 
 class ConnectionLost(StoreError):
-    """The connection ended, or leads to a server that no longer takes writes; another one may do."""
+    """The connection ended, or leads to a server that takes no work; another one may do."""
+
+
+class ReadOnly(StoreError):
+    """The transaction may not write: it was begun so, or its server has become a standby."""
 
 
 _CONFLICTS = (
@@ -32,8 +36,6 @@ _LOST = (
     asyncpg.CannotConnectNowError,
     asyncpg.IdleSessionTimeoutError,
     asyncpg.IdleInTransactionSessionTimeoutError,
-    # After a failover the old primary answers on as a read-only standby.
-    asyncpg.ReadOnlySQLTransactionError,
     asyncpg.InternalClientError,
     EOFError,
 )
@@ -48,6 +50,8 @@ def translate(error: Exception, *, closed: bool) -> Exception:
         return MlflowError("The database took too long to answer", ErrorCode.DEADLINE_EXCEEDED)
     if isinstance(error, asyncpg.IntegrityConstraintViolationError):
         return IntegrityViolation(str(error), error.constraint_name)
+    if isinstance(error, asyncpg.ReadOnlySQLTransactionError):
+        return ReadOnly(str(error))
     if isinstance(error, _CONFLICTS):
         return Conflict(str(error))
     if isinstance(error, asyncpg.DataError | asyncpg.ProgramLimitExceededError):

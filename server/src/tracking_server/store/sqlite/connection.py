@@ -127,4 +127,6 @@ def _json(values: Sequence[object]) -> str:
             raise TypeError("a float cannot be passed to SQLite in a list; use execute_many")
         if isinstance(value, str) and "\0" in value:
             raise DataViolation("a NUL character cannot be passed to SQLite in a list")
+        if isinstance(value, int) and not -(2**63) <= value < 2**63:
+            raise DataViolation("an integer in a list does not fit into SQLite's 64 bits")
     return msgspec.json.encode(values).decode()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import queue
-import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -97,6 +96,6 @@ class SqliteDatabase:
     async def _submit(self, jobs: queue.SimpleQueue[Job | None], work: Work[Any], *, snapshot: bool = True) -> Any:
         if self._closing:
             raise Unavailable("The server is shutting down")
-        job = Job(work, time.monotonic() + self._options.wait_seconds, snapshot=snapshot)
+        job = Job(work, snapshot=snapshot)
         jobs.put(job)
-        return await job.outcome()
+        return await job.outcome(self._options.wait_seconds)

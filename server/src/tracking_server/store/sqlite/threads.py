@@ -24,23 +24,38 @@ _STEPS_BETWEEN_CHECKS = 50_000
 class Job:
     """Work on its way to a thread and its outcome on its way back to the event loop that awaits it."""
 
-    __slots__ = ("_future", "_loop", "abandoned", "deadline", "snapshot", "work")
+    __slots__ = ("_future", "_unclaimed", "abandoned", "loop", "snapshot", "work")
 
-    def __init__(self, work: Work[Any], deadline: float, *, snapshot: bool = True) -> None:
+    def __init__(self, work: Work[Any], *, snapshot: bool) -> None:
+        """``snapshot`` asks for a transaction around a read, which a single statement does not need."""
         self.work = work
-        self.deadline = deadline
         self.snapshot = snapshot
         self.abandoned = False
-        self._loop = asyncio.get_running_loop()
-        self._future: asyncio.Future[Any] = self._loop.create_future()
+        self.loop = asyncio.get_running_loop()
+        self._future: asyncio.Future[Any] = self.loop.create_future()
+        self._unclaimed = [True]
 
-    async def outcome(self) -> Any:
-        """The work's result. A cancelled waiter abandons work that has not started."""
+    def claim(self) -> bool:
+        """Whether the caller decides what becomes of the job: the thread that runs it, or the loop that gives it up.
+
+        True for the first caller only, on whichever thread: ``list.pop`` is atomic.
+        """
+        try:
+            return self._unclaimed.pop()
+        except IndexError:
+            return False
+
+    async def outcome(self, wait_seconds: float) -> Any:
+        """The work's result. Raises Unavailable when no thread begins with it in time."""
+        timer = self.loop.call_later(wait_seconds, self._expire)
         try:
             return await self._future
         except asyncio.CancelledError:
+            self.claim()
             self.abandoned = True
             raise
+        finally:
+            timer.cancel()
 
     def deliver(self, result: object, error: BaseException | None) -> None:
         """Hands the outcome over, on the event loop's thread."""
@@ -51,9 +66,9 @@ class Job:
         else:
             self._future.set_exception(error)
 
-    @property
-    def loop(self) -> asyncio.AbstractEventLoop:
-        return self._loop
+    def _expire(self) -> None:
+        if self.claim():
+            self.deliver(None, Unavailable("The database is busy with other requests", retry_after=1))
 
 
 Outcome = tuple[Job, object, BaseException | None]
@@ -104,10 +119,7 @@ class Reader(Worker):
         return job is not None and (job.abandoned or 0 < self._stop_at < time.monotonic())
 
     def _serve(self, job: Job) -> None:
-        if job.abandoned:
-            return
-        if time.monotonic() > job.deadline:
-            _deliver([(job, None, Unavailable("All database connections are busy", retry_after=1))])
+        if not job.claim():
             return
         self._stop_at = time.monotonic() + self._statement_seconds if self._statement_seconds else 0.0
         self._job = job
@@ -147,29 +159,17 @@ class Writer(Worker):
 
     def _group(self, job: Job) -> tuple[list[Job], bool]:
         """What waits behind ``job``, and whether the queue's end was met."""
-        group, waiting = [], [job]
-        last = False
-        while len(waiting) < _MOST_IN_A_GROUP:
+        group = [job] if job.claim() else []
+        while len(group) < _MOST_IN_A_GROUP:
             try:
                 following = self.jobs.get_nowait()
             except queue.Empty:
                 break
             if following is None:
-                last = True
-                break
-            waiting.append(following)
-        now = time.monotonic()
-        late = []
-        for each in waiting:
-            if each.abandoned:
-                continue
-            if now > each.deadline:
-                late.append(each)
-            else:
-                group.append(each)
-        busy = Unavailable("The database is too busy with other writes", retry_after=1)
-        _deliver([(each, None, busy) for each in late])
-        return group, last
+                return group, True
+            if following.claim():
+                group.append(following)
+        return group, False
 
     def _commit(self, group: list[Job]) -> list[Outcome]:
         outcomes: list[Outcome] = []
