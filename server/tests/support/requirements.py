@@ -42,7 +42,8 @@ def _find_postgresql() -> Path | None:
 
 
 def _find_s3() -> Path | None:
-    built = max((REPOSITORY / ".tools").glob("versitygw-v*"), default=None)
+    found = (REPOSITORY / ".tools").glob("versitygw-v*")
+    built = max((program for program in found if os.access(program, os.X_OK)), default=None)
     return built or _which("versitygw", "rclone")
 
 
