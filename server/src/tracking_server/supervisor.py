@@ -50,8 +50,10 @@ class _Supervisor:
     def __init__(self, config: Config, listener: socket.socket, directory: SocketDirectory) -> None:
         self._config = replace(config, stock=replace(config.stock, socket_directory=directory.path))
         self._listener = listener
+        self._may_serve = asyncio.Event()
         self._workers = [
-            WorkerProcess(number, self._config, listener) for number in range(1, config.server.worker_count + 1)
+            WorkerProcess(number, self._config, listener, self._may_serve)
+            for number in range(1, config.server.worker_count + 1)
         ]
         self._stock = StockProcess(self._config, directory, listener.getsockname()[1]) if config.stock.enabled else None
         self._stopping = asyncio.Event()
@@ -64,33 +66,41 @@ class _Supervisor:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._on_stop, number)
         loop.add_signal_handler(signal.SIGHUP, self._on_renew)
-        try:
-            if await self._until_stopped(startup.prepare(self._config)):
-                return ExitCode.OK
-            return await self._serve()
-        finally:
-            await self._end_at_once()
-
-    async def _serve(self) -> int:
         self._tasks = [asyncio.create_task(worker.run()) for worker in self._workers]
-        starting = asyncio.create_task(self._all_ready())
         stopped = asyncio.create_task(self._stopping.wait())
         try:
-            first = await self._first(starting, stopped, *self._tasks)
-            if first is starting:
-                logger.info("%d workers accept requests on %s", len(self._workers), address_of(self._listener))
-                if self._stock is not None:
-                    # Only now, or it would take the processor from the workers while they start.
-                    self._tasks.append(asyncio.create_task(self._stock.run()))
-                await self._first(stopped, *self._tasks)
+            # The workers load their modules meanwhile.
+            if await self._before(stopped, startup.prepare(self._config)):
+                self._may_serve.set()
+                if await self._before(stopped, self._all_ready()):
+                    await self._serve(stopped)
+            return await self._shut_down()
         finally:
-            starting.cancel()
             stopped.cancel()
-        return await self._shut_down()
+            await self._end_at_once()
+
+    async def _serve(self, stopped: asyncio.Task[Any]) -> None:
+        logger.info("%d workers accept requests on %s", len(self._workers), address_of(self._listener))
+        if self._stock is not None:
+            # Only now, or it would take the processor from the workers while they start.
+            self._tasks.append(asyncio.create_task(self._stock.run()))
+        await self._first(stopped)
+
+    async def _before(self, stopped: asyncio.Task[Any], work: Coroutine[Any, Any, None]) -> bool:
+        """Runs ``work``; False where a signal came first."""
+        task = asyncio.create_task(work)
+        try:
+            return await self._first(task, stopped) is task
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
 
     async def _first(self, *waiting: asyncio.Future[Any]) -> asyncio.Future[Any]:
-        """The first that is done; passes on its exception, as FatalError where a worker could not start."""
-        done, _ = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        """The first that is done, of these and of the tasks that keep processes running, which only end in failure.
+
+        Passes on its exception, as FatalError where a worker could not start.
+        """
+        done, _ = await asyncio.wait((*waiting, *self._tasks), return_when=asyncio.FIRST_COMPLETED)
         first = done.pop()
         try:
             first.result()
@@ -144,17 +154,6 @@ class _Supervisor:
     async def _all_ready(self) -> None:
         for worker in self._workers:
             await worker.ready.wait()
-
-    async def _until_stopped(self, work: Coroutine[Any, Any, None]) -> bool:
-        """Runs ``work``; True where a signal came first."""
-        task = asyncio.create_task(work)
-        stopped = asyncio.create_task(self._stopping.wait())
-        try:
-            return await self._first(task, stopped) is stopped
-        finally:
-            stopped.cancel()
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
 
     def _on_stop(self, number: signal.Signals) -> None:
         if self._stopping.is_set():

@@ -6,7 +6,6 @@ line "ready" on standard output says that requests are accepted.
 
 from __future__ import annotations
 
-import logging
 import os
 import pickle
 import signal
@@ -15,7 +14,6 @@ import sys
 import threading
 import time
 from dataclasses import dataclass
-from types import FrameType
 
 from tracking_server.config import Config
 
@@ -33,50 +31,16 @@ class Handover:
 
 def main() -> None:
     """Serves until SIGTERM, or until the supervisor is gone; then finishes what was accepted."""
+    # Before the handover, which waits for the database: this takes longest.
+    from tracking_server import serving
+
     handover: Handover = pickle.load(sys.stdin.buffer)  # noqa: S301  our own parent wrote it, on a pipe only we share
     threading.Thread(target=_outlive_not, args=(sys.stdin.fileno(),), daemon=True).start()
-    # uvicorn raises the signal that ended it once more; a worker that did what it was told exits with 0.
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, _ignore)
-    serve(handover.config, socket.socket(fileno=handover.listener))
+    serving.serve(handover.config, socket.socket(fileno=handover.listener), _tell_ready)
 
 
-def serve(config: Config, listener: socket.socket) -> None:
-    """Runs the application on ``listener`` with uvicorn and uvloop."""
-    from tracking_server import logs
-
-    logs.setup(config.logging)
-    # Its own lines are about connections and signals, which clients cause and the supervisor tells.
-    logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
-
-    import uvicorn
-
-    from tracking_server.app import build_app
-    from tracking_server.http_protocol import limited_protocol
-
-    settings = config.server
-
-    class _Server(uvicorn.Server):
-        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-            await super().startup(sockets)
-            os.write(sys.stdout.fileno(), READY)
-
-    options = uvicorn.Config(
-        build_app(config),
-        loop="uvloop",
-        http=limited_protocol(config.limits),
-        ws="none",
-        lifespan="on",
-        interface="asgi3",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        timeout_keep_alive=round(settings.keep_alive),
-        timeout_graceful_shutdown=round(settings.shutdown_grace),
-        ssl_certfile=settings.tls_certificate,
-        ssl_keyfile=settings.tls_key,
-    )
-    _Server(options).run([listener])
+def _tell_ready() -> None:
+    os.write(sys.stdout.fileno(), READY)
 
 
 def _outlive_not(pipe: int) -> None:
@@ -85,10 +49,6 @@ def _outlive_not(pipe: int) -> None:
     os.kill(os.getpid(), signal.SIGTERM)
     time.sleep(_ORPHAN_GRACE)
     os._exit(1)
-
-
-def _ignore(number: int, frame: FrameType | None) -> None:
-    pass
 
 
 if __name__ == "__main__":

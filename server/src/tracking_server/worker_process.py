@@ -24,10 +24,14 @@ class NeverReady(Exception):
 
 
 class WorkerProcess:
-    """Keeps one worker running. ``run`` until cancelled, then ``terminate`` and ``wait``, or ``kill``."""
+    """Keeps one worker running. ``run`` until cancelled, then ``terminate`` and ``wait``, or ``kill``.
 
-    def __init__(self, number: int, config: Config, listener: socket.socket) -> None:
+    It loads its modules at once, and serves from when ``may_serve`` is set.
+    """
+
+    def __init__(self, number: int, config: Config, listener: socket.socket, may_serve: asyncio.Event) -> None:
         self.number = number
+        self._may_serve = may_serve
         self.ready = asyncio.Event()
         self._listener = listener
         self._handover = pickle.dumps(Handover(config, listener.fileno()))
@@ -85,8 +89,9 @@ class WorkerProcess:
         self._process = process
         if process.stdin is None or process.stdout is None:
             raise RuntimeError("the worker has no pipes")
-        process.stdin.write(self._handover)
         self.ready.clear()
+        await self._may_serve.wait()
+        process.stdin.write(self._handover)
         while line := await process.stdout.readline():
             if line == READY:
                 self._proven = True
