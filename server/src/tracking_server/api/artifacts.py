@@ -86,7 +86,7 @@ async def get_logged_model_artifact(request: Request, services: Services) -> Ans
     path = _parameter(request, "artifact_file_path")
     if not path:
         raise MlflowError('Request must include the "artifact_file_path" query parameter.', ErrorCode.BAD_REQUEST)
-    safe_path(path)
+    path = safe_path(path)
     model_id = request.path_params["model_id"]
     root = await services.database.read(lambda connection: artifact_roots.of_logged_model(connection, model_id))
     return await _download(request, services, root, path)
@@ -122,7 +122,8 @@ async def _list(services: Services, root: str, path: str | None) -> Answer:
 
 async def _download(request: Request, services: Services, root: str, path: str) -> Answer:
     location = services.artifacts.locate(root)
-    return await download(request, location.store, location.path(path))
+    # Clients write below a root by its URL, so a percent sign in it is decoded there and must be here.
+    return await download(request, location.store, safe_path(location.path(path)))
 
 
 async def _small_body(request: Request) -> bytes:

@@ -11,8 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from obstore.store import AzureStore, ClientConfig, GCSStore, RetryConfig, S3Config, S3Store
+from obstore.store import AzureStore, GCSStore, S3Store
 
 from tracking_server.artifacts.disk import DiskStore
 from tracking_server.artifacts.objects import BucketStore
@@ -21,6 +22,9 @@ from tracking_server.artifacts.s3_signing import S3Address, S3Credentials
 from tracking_server.artifacts.store import ArtifactStore
 from tracking_server.config import ArtifactKind, ArtifactSettings
 from tracking_server.errors import ForwardRequest
+
+if TYPE_CHECKING:
+    from obstore.store import ClientConfig, RetryConfig, S3Config
 
 _PROXIED_SCHEMES = ("http", "https", "mlflow-artifacts")
 _PROXY_ANCHOR = "/api/2.0/mlflow-artifacts/artifacts/"

@@ -15,7 +15,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
-from tracking_server.artifacts.paths import check_directory, safe_path
+from tracking_server.artifacts.paths import check_directory
 from tracking_server.artifacts.store import (
     CHUNK_SIZE,
     ArtifactIsDirectory,
@@ -99,20 +99,18 @@ class DiskStore:
             if item.is_symlink():
                 self._locate(posixpath.join(path, item.name))
             status = item.stat()
-        except (MlflowError, FileNotFoundError):
-            # A link that leads out or nowhere, or a file deleted meanwhile: nothing a client could read.
+        except (MlflowError, OSError, RuntimeError):
+            # A link that leads out, nowhere or in a circle, or a file deleted meanwhile: nothing a client could read.
             return None
         if stat.S_ISDIR(status.st_mode):
             return Entry(item.name, True, None)
         return Entry(item.name, False, status.st_size)
 
     def _head(self, path: str) -> Details:
-        path = safe_path(path)
         with _translated(path):
             return _details(self._locate(path).stat(), path)
 
     def _open(self, path: str, span: tuple[int, int] | None) -> OpenArtifact:
-        path = safe_path(path)
         with _translated(path):
             real = self._locate(path)
             _details(real.stat(), path)

@@ -91,7 +91,7 @@ class BucketStore:
         return sorted(entries, key=lambda entry: entry.name)
 
     async def head(self, path: str) -> Details:
-        key = self._file_key(path)
+        key = await self._file_key(path)
         try:
             with _translated(path):
                 return _details(await obstore.head_async(self._bucket, key))
@@ -99,7 +99,7 @@ class BucketStore:
             raise await self._explained(error, path) from None
 
     async def open(self, path: str, span: tuple[int, int] | None = None) -> OpenArtifact:
-        key = self._file_key(path)
+        key = await self._file_key(path)
         try:
             with _translated(path):
                 options: obstore.GetOptions = {"range": span} if span else {}
@@ -170,9 +170,11 @@ class BucketStore:
         except MlflowError as error:
             raise Unavailable(error.message) from None
 
-    def _file_key(self, path: str) -> str:
+    async def _file_key(self, path: str) -> str:
         if path.rstrip("/") in ("", "."):
             raise ArtifactIsDirectory(path)
+        if path.endswith("/"):
+            raise await self._explained(no_such_artifact(path), path)
         return self.key(path)
 
     async def _explained(self, error: MlflowError, path: str) -> MlflowError:
