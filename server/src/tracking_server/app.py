@@ -22,6 +22,7 @@ from tracking_server.metrics import RequestMetrics
 from tracking_server.services import Services
 from tracking_server.store.absent import AbsentDatabase
 from tracking_server.store.connect import open_database
+from tracking_server.store.run_log import RunLog
 from tracking_server.store.schema import probe
 from tracking_server.ui_files import UiFiles
 from tracking_server.upstream.forward import Forwarder
@@ -37,9 +38,11 @@ class Application:
         self._config = config
         self._gate = NativeGate(config)
         self._forwarder = Forwarder(config.stock)
+        absent = AbsentDatabase()
         self._services = Services(
             config,
-            AbsentDatabase(),
+            absent,
+            RunLog(absent),
             open_destination(config.artifacts, os.environ),
             UiFiles.of_installed_mlflow(),
             self._forwarder,
@@ -73,6 +76,7 @@ class Application:
             self._opening.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._opening
+        await self._services.run_log.close()
         await self._services.database.close()
         await self._forwarder.close()
 
@@ -94,7 +98,7 @@ class Application:
             _logger.warning("the database does not answer: %s", error.message)
             await database.close()
             return False
-        self._services = dataclasses.replace(self._services, database=database)
+        self._services = dataclasses.replace(self._services, database=database, run_log=RunLog(database))
         self._door.services = self._services
         self._gate.schema = schema
         return True

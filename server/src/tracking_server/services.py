@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from tracking_server.artifacts.destination import ArtifactDestination
 from tracking_server.config import Config
 from tracking_server.store.database import Database
+from tracking_server.store.run_log import RunLog
 from tracking_server.ui_files import UiFiles
 from tracking_server.upstream.forward import Forwarder
 
@@ -17,6 +18,7 @@ class Services:
 
     config: Config
     database: Database
+    run_log: RunLog
     artifacts: ArtifactDestination
     ui_files: UiFiles
     forwarder: Forwarder

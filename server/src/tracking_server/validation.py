@@ -70,9 +70,9 @@ def check_length(what: str, limit: int, value: str | None) -> None:
         raise invalid_parameter(f"'{what}' exceeds the maximum length of {limit} characters")
 
 
-def truncated(what: str, limit: int, value: str | None) -> str | None:
+def truncated(what: str, limit: int, value: str) -> str:
     """The value cut to ``limit`` characters, as stock does by default (MLFLOW_TRUNCATE_LONG_VALUES)."""
-    if value is None or len(value) <= limit:
+    if len(value) <= limit:
         return value
     _logger.warning("%s of %d characters is truncated to %d", what, len(value), limit)
     return value[:limit]
@@ -94,7 +94,7 @@ def check_metric(key: str | None, value: float | None, timestamp: int, path: str
     check_length("Metric name", MAX_ENTITY_KEY_LENGTH, key)
 
 
-def checked_param(key: str | None, value: str | None, path: str = "") -> tuple[str, str | None]:
+def checked_param(key: str | None, value: str, path: str = "") -> tuple[str, str]:
     """A parameter as it is stored: its key checked, its value cut to length."""
     if key is None:
         raise invalid_value(join_path(path, "key"), "", "A key name must be provided.")
@@ -111,7 +111,7 @@ def check_tag_name(key: str | None, path: str = "key") -> str:
     return key
 
 
-def checked_tag(key: str | None, value: str | None, path: str = "") -> tuple[str, str | None]:
+def checked_tag(key: str | None, value: str, path: str = "") -> tuple[str, str]:
     """A run's tag as it is stored: its key checked, its value cut to length."""
     name = check_tag_name(key, join_path(path, "key"))
     check_length(join_path(path, "key"), MAX_ENTITY_KEY_LENGTH, name)

@@ -15,11 +15,12 @@ from tracking_server.errors import MlflowError, invalid_parameter
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One check; ``message`` replaces the standard text, ``{name}`` in it stands for the parameter."""
+    """One check; ``message`` (``{name}`` is the parameter's) or ``message_for`` a value replaces the standard text."""
 
     holds: Callable[[object], bool]
     of_type: bool = False
     message: str | None = None
+    message_for: Callable[[object], str | None] | None = None
 
 
 Rules = Mapping[str, Sequence[Rule]]
@@ -41,10 +42,6 @@ def _is_floatlike(value: object) -> bool:
     return True
 
 
-def _has_keys(value: object) -> bool:
-    return isinstance(value, list) and all(isinstance(entry, dict) and entry.get("key") for entry in value)
-
-
 required = Rule(
     lambda value: value is not None and value != "", message="Missing value for required parameter '{name}'."
 )
@@ -57,7 +54,23 @@ string_items = Rule(
     lambda value: isinstance(value, list) and all(isinstance(item, str) for item in value), of_type=True
 )
 object_ = Rule(lambda value: isinstance(value, dict))
-keys_present = Rule(_has_keys)
+
+
+def fields_present(name: str, *fields: str) -> Rule:
+    """A list whose objects have all of ``fields``, none of them empty; the message names the first without."""
+
+    def missing(value: object) -> str | None:
+        for index, item in enumerate(value if isinstance(value, list) else ()):
+            for field in fields:
+                if isinstance(item, dict) and item.get(field) in (None, ""):
+                    return f"Missing value for required parameter '{name}[{index}].{field}'."
+        return None
+
+    def holds(value: object) -> bool:
+        are_objects = isinstance(value, list) and all(isinstance(item, dict) for item in value)
+        return are_objects and missing(value) is None
+
+    return Rule(holds, message_for=missing)
 
 
 def at_most(limit: int, message: str | None = None) -> Rule:
@@ -71,8 +84,11 @@ def within(low: int, high: int, message: str | None = None) -> Rule:
 
 
 def _broken(rule: Rule, name: str, value: object) -> MlflowError:
-    if rule.message is not None:
-        message = rule.message.replace("{name}", name)
+    message = rule.message
+    if rule.message_for is not None:
+        message = rule.message_for(value)
+    if message is not None:
+        message = message.replace("{name}", name)
     else:
         text = json.dumps(value, sort_keys=True, separators=(",", ":"))
         kind = type(value).__name__

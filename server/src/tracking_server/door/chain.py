@@ -16,6 +16,7 @@ from tracking_server.errors import ErrorCode, ForwardRequest, MlflowError
 from tracking_server.logs import ACCESS_LOGGER, request_context
 from tracking_server.metrics import RequestMetrics
 from tracking_server.services import Services
+from tracking_server.store.database import StoreError
 from tracking_server.upstream.forward import Forwarder
 from tracking_server.web import Answer, ClientDisconnected, HeaderList, Request, Response
 
@@ -123,6 +124,9 @@ class Door:
             if error.status >= 500:
                 _logger.warning("%s", error.message, extra={"error_code": str(error.code)})
             return _error(error)
+        except StoreError as error:
+            # As stock, whose every error of SQLAlchemy but an outage is BAD_REQUEST (mlflow/store/db/utils.py).
+            return _error(MlflowError(str(error), ErrorCode.BAD_REQUEST))
         except ClientDisconnected:
             raise
         except Exception:

@@ -1,6 +1,7 @@
 """Our reading of a request against stock's own, on generated JSON around one of MLflow's larger messages."""
 
 import json
+from functools import partial
 from typing import Any
 
 import pytest
@@ -58,6 +59,12 @@ class SearchMessage(Message):
     page_token: str | None = None
 
 
+def _keys_present(field: str, items: Any) -> None:
+    """What ``_log_batch`` in mlflow/server/handlers.py asks of its lists."""
+    for index, item in enumerate(items):
+        handlers._assert_required(item.get("key"), path=f"{field}[{index}].key")
+
+
 NESTED: dict[str, type[Message]] = {"metrics": MetricMessage, "params": KeyedValue, "tags": KeyedValue}
 CASES: dict[str, tuple[Any, type[Message], rules.Rules, dict[str, Any]]] = {
     "log-batch": (
@@ -65,15 +72,15 @@ CASES: dict[str, tuple[Any, type[Message], rules.Rules, dict[str, Any]]] = {
         BatchMessage,
         {
             "run_id": [rules.string, rules.required],
-            "metrics": [rules.array, rules.keys_present],
-            "params": [rules.array, rules.keys_present],
-            "tags": [rules.array, rules.keys_present],
+            "metrics": [rules.array, rules.fields_present("metrics", "key")],
+            "params": [rules.array, rules.fields_present("params", "key")],
+            "tags": [rules.array, rules.fields_present("tags", "key")],
         },
         {
             "run_id": [handlers._assert_string, handlers._assert_required],
-            "metrics": [handlers._assert_array, handlers._assert_map_key_present],
-            "params": [handlers._assert_array, handlers._assert_map_key_present],
-            "tags": [handlers._assert_array, handlers._assert_map_key_present],
+            "metrics": [handlers._assert_array, partial(_keys_present, "metrics")],
+            "params": [handlers._assert_array, partial(_keys_present, "params")],
+            "tags": [handlers._assert_array, partial(_keys_present, "tags")],
         },
     ),
     "log-metric": (

@@ -1,0 +1,101 @@
+"""Runs from their creation to their deletion (mlflow/store/tracking/sqlalchemy_store.py)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from tracking_server.clock import now_millis
+from tracking_server.errors import does_not_exist, invalid_parameter
+from tracking_server.store.assessments import refuse_if_assessed
+from tracking_server.store.database import Connection, Row
+from tracking_server.store.queries import QueryFile
+
+_QUERIES = QueryFile("runs")
+_MAX_EXPERIMENT_ID = 2**31 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class NewRun:
+    """A run to be made; ``start_time`` in milliseconds, ``tags`` with the run's name among them."""
+
+    run_id: str
+    experiment_id: int
+    name: str
+    user_id: str
+    start_time: int
+    tags: Sequence[tuple[str, str]]
+
+
+async def create(connection: Connection, run: NewRun, artifact_uri: Callable[[str], str]) -> str:
+    """Stores a new run in an active experiment; ``artifact_uri`` makes its location from the experiment's.
+
+    Returns that location.
+    """
+    experiment = None
+    if abs(run.experiment_id) <= _MAX_EXPERIMENT_ID:
+        experiment = await connection.fetch_one(_QUERIES["experiment_of_new_run"], run.experiment_id)
+    if experiment is None:
+        raise does_not_exist(f"No Experiment with id={run.experiment_id} exists")
+    if experiment["lifecycle_stage"] != "active":
+        raise invalid_parameter(
+            f"The experiment {run.experiment_id} must be in the 'active' state."
+            f" Current state is {experiment['lifecycle_stage']}."
+        )
+    location = artifact_uri(experiment["artifact_location"])
+    await connection.execute(
+        _QUERIES["insert_run"], run.run_id, run.name, run.user_id, run.start_time, location, run.experiment_id
+    )
+    await connection.execute_many(_QUERIES["insert_tag"], [(run.run_id, *tag) for tag in run.tags])
+    return location
+
+
+async def update(
+    connection: Connection, run_id: str, status: str | None, end_time: int | None, name: str | None
+) -> tuple[Row, str | None]:
+    """Changes what is given of an active run; returns its row and the value of its name tag."""
+    await require_active(connection, run_id)
+    row = await connection.fetch_one(_QUERIES["update_run"], run_id, status, end_time, name or None)
+    assert row is not None
+    if name:
+        await connection.execute(_QUERIES["set_run_name_tag"], run_id, name)
+        return row, name
+    tag = await connection.fetch_one(_QUERIES["run_name_tag"], run_id)
+    return row, None if tag is None else tag[0]
+
+
+async def delete(connection: Connection, run_id: str) -> None:
+    """Marks a run deleted, again if it was already. Raises ForwardRequest where assessments came from runs."""
+    if await connection.fetch_one(_QUERIES["lock_run"], run_id) is None:
+        raise _no_run(run_id)
+    await refuse_if_assessed(connection)
+    await connection.execute(_QUERIES["mark_deleted"], run_id, now_millis())
+
+
+async def restore(connection: Connection, run_id: str) -> None:
+    """Makes a run active, deleted or not."""
+    if not await connection.execute(_QUERIES["mark_active"], run_id):
+        raise _no_run(run_id)
+
+
+async def delete_tag(connection: Connection, run_id: str, key: str) -> None:
+    """Deletes a tag of an active run."""
+    await require_active(connection, run_id)
+    if not await connection.execute(_QUERIES["delete_tag"], run_id, key):
+        raise does_not_exist(f"No tag with name: {key} in run with id {run_id}")
+
+
+async def require_active(connection: Connection, run_id: str) -> Row:
+    """The locked row (lifecycle_stage, experiment_id) of an active run; raises if it is missing or deleted."""
+    row = await connection.fetch_one(_QUERIES["lock_run"], run_id)
+    if row is None:
+        raise _no_run(run_id)
+    if row["lifecycle_stage"] != "active":
+        raise invalid_parameter(
+            f"The run {run_id} must be in the 'active' state. Current state is {row['lifecycle_stage']}."
+        )
+    return row
+
+
+def _no_run(run_id: str) -> Exception:
+    return does_not_exist(f"Run with id={run_id} not found")

@@ -1,0 +1,99 @@
+-- name: log_metrics (postgresql)
+-- differs because one statement commits by itself here: no round trips for BEGIN and COMMIT. Rows are inserted in
+-- the order of run and key, so that two writers on the same runs wait for each other instead of deadlocking.
+WITH live AS (
+    SELECT run_uuid, lifecycle_stage FROM runs WHERE run_uuid = ANY($1::text[])
+), history AS (
+    INSERT INTO metrics (run_uuid, key, value, timestamp, step, is_nan)
+    SELECT m.run_uuid, m.key, m.value, m.timestamp, m.step, m.is_nan
+      FROM unnest($2::text[], $3::text[], $4::float8[], $5::int8[], $6::int8[], $7::bool[])
+        AS m (run_uuid, key, value, timestamp, step, is_nan)
+      JOIN live ON live.run_uuid = m.run_uuid AND live.lifecycle_stage = 'active'
+     ORDER BY m.run_uuid, m.key, m.step, m.timestamp, m.value
+        ON CONFLICT DO NOTHING
+), latest AS (
+    INSERT INTO latest_metrics (run_uuid, key, value, timestamp, step, is_nan)
+    SELECT m.run_uuid, m.key, m.value, m.timestamp, m.step, m.is_nan
+      FROM unnest($8::text[], $9::text[], $10::float8[], $11::int8[], $12::int8[], $13::bool[])
+        AS m (run_uuid, key, value, timestamp, step, is_nan)
+      JOIN live ON live.run_uuid = m.run_uuid AND live.lifecycle_stage = 'active'
+     ORDER BY m.run_uuid, m.key
+        ON CONFLICT (key, run_uuid) DO UPDATE
+       SET value = excluded.value, timestamp = excluded.timestamp, step = excluded.step, is_nan = excluded.is_nan
+     WHERE (excluded.step, excluded.timestamp, excluded.value)
+         > (latest_metrics.step, latest_metrics.timestamp, latest_metrics.value)
+)
+SELECT run_uuid, lifecycle_stage FROM live
+
+-- name: log_metrics (sqlite)
+-- differs because SQLite has no arrays and always writes inside a transaction: never called
+SELECT 1 WHERE 0
+
+-- name: lifecycle_stages (postgresql)
+-- differs because SQLite has no arrays
+SELECT run_uuid, lifecycle_stage FROM runs WHERE run_uuid = ANY($1::text[])
+
+-- name: lifecycle_stages (sqlite)
+SELECT run_uuid, lifecycle_stage FROM runs WHERE run_uuid IN (SELECT value FROM json_each($1))
+
+-- name: existing_params (postgresql)
+-- differs because SQLite has no arrays
+SELECT p.run_uuid, p.key, p.value
+  FROM unnest($1::text[], $2::text[]) AS given (run_uuid, key)
+  JOIN params p ON p.run_uuid = given.run_uuid AND p.key = given.key
+
+-- name: existing_params (sqlite)
+SELECT p.run_uuid, p.key, p.value
+  FROM json_each($1) AS run JOIN json_each($2) AS name ON name.key = run.key
+  JOIN params p ON p.run_uuid = run.value AND p.key = name.value
+
+-- name: insert_params (postgresql)
+-- differs because SQLite has no arrays: there each row runs the statement again
+INSERT INTO params (run_uuid, key, value)
+SELECT * FROM unnest($1::text[], $2::text[], $3::text[]) ON CONFLICT DO NOTHING
+
+-- name: insert_params (sqlite)
+INSERT INTO params (run_uuid, key, value) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING
+
+-- name: insert_metrics (postgresql)
+-- differs because SQLite has no arrays
+INSERT INTO metrics (run_uuid, key, value, timestamp, step, is_nan)
+SELECT * FROM unnest($1::text[], $2::text[], $3::float8[], $4::int8[], $5::int8[], $6::bool[]) ON CONFLICT DO NOTHING
+
+-- name: insert_metrics (sqlite)
+INSERT INTO metrics (run_uuid, key, value, timestamp, step, is_nan) VALUES ($1, $2, $3, $4, $5, $6)
+    ON CONFLICT DO NOTHING
+
+-- name: upsert_latest_metrics (postgresql)
+-- differs because SQLite has no arrays
+INSERT INTO latest_metrics (run_uuid, key, value, timestamp, step, is_nan)
+SELECT * FROM unnest($1::text[], $2::text[], $3::float8[], $4::int8[], $5::int8[], $6::bool[])
+    ON CONFLICT (key, run_uuid) DO UPDATE
+   SET value = excluded.value, timestamp = excluded.timestamp, step = excluded.step, is_nan = excluded.is_nan
+ WHERE (excluded.step, excluded.timestamp, excluded.value)
+     > (latest_metrics.step, latest_metrics.timestamp, latest_metrics.value)
+
+-- name: upsert_latest_metrics (sqlite)
+INSERT INTO latest_metrics (run_uuid, key, value, timestamp, step, is_nan) VALUES ($1, $2, $3, $4, $5, $6)
+    ON CONFLICT (key, run_uuid) DO UPDATE
+   SET value = excluded.value, timestamp = excluded.timestamp, step = excluded.step, is_nan = excluded.is_nan
+ WHERE (excluded.step, excluded.timestamp, excluded.value)
+     > (latest_metrics.step, latest_metrics.timestamp, latest_metrics.value)
+
+-- name: upsert_tags (postgresql)
+-- differs because SQLite has no arrays
+INSERT INTO tags (run_uuid, key, value)
+SELECT * FROM unnest($1::text[], $2::text[], $3::text[])
+    ON CONFLICT (key, run_uuid) DO UPDATE SET value = excluded.value
+
+-- name: upsert_tags (sqlite)
+INSERT INTO tags (run_uuid, key, value) VALUES ($1, $2, $3)
+    ON CONFLICT (key, run_uuid) DO UPDATE SET value = excluded.value
+
+-- name: rename_runs (postgresql)
+-- differs because SQLite has no arrays
+UPDATE runs SET name = given.name FROM unnest($1::text[], $2::text[]) AS given (run_uuid, name)
+ WHERE runs.run_uuid = given.run_uuid
+
+-- name: rename_runs (sqlite)
+UPDATE runs SET name = $2 WHERE run_uuid = $1
