@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import http.server
 import sqlite3
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
+import psutil
 import psycopg
 import pytest
 from playwright.sync_api import Page
 
 from support.fixtures import Starter
+from support.ours import TrackingServer
 from support.postgres import PostgresServer
 from support.processes import http_status
 from support.requirements import requires
@@ -63,9 +66,17 @@ def test_sqlite_databases_are_separate_and_have_the_schema(sqlite_database: str)
         assert connection.execute("SELECT count(*) FROM experiments").fetchone() == (0,)
 
 
-def test_s3_keeps_objects(s3_server: S3Server) -> None:
-    bucket = s3_server.create_bucket("support").removeprefix("s3://")
-    client = s3_server.client()
+@pytest.fixture(params=["chosen", "rclone"])
+def each_s3_server(request: pytest.FixtureRequest, start: Starter, tmp_path: Path) -> S3Server:
+    """The S3 server that this machine tests with, and rclone, which stands in for it."""
+    if request.param == "rclone":
+        return start(S3Server(Path(sys.executable).with_name("rclone"), tmp_path))
+    return start(S3Server(requires("s3"), tmp_path))
+
+
+def test_s3_keeps_objects(each_s3_server: S3Server) -> None:
+    bucket = each_s3_server.create_bucket("support").removeprefix("s3://")
+    client = each_s3_server.client()
     client.put_object(Bucket=bucket, Key="a/b c+d.bin", Body=b"\x00\xff", ContentType="application/x-thing")
     assert client.get_object(Bucket=bucket, Key="a/b c+d.bin")["Body"].read() == b"\x00\xff"
     assert [found["Key"] for found in client.list_objects_v2(Bucket=bucket, Prefix="a/")["Contents"]] == ["a/b c+d.bin"]
@@ -82,6 +93,25 @@ def test_stock_mlflow_serves_a_copied_database_and_leaves_no_process(
     assert len(stock.pids()) > 1
     stock.stop()
     assert http_status(stock.port, "/health") is None
+
+
+def test_the_tracking_server_starts_on_s3_with_workers_and_ends_by_sigterm(
+    start: Starter, tmp_path: Path, sqlite_database: str, s3_server: S3Server
+) -> None:
+    server = start(
+        TrackingServer(
+            tmp_path,
+            database_uri=sqlite_database,
+            artifacts_destination=s3_server.create_bucket("ours"),
+            workers=2,
+            settings={"artifacts": s3_server.artifact_settings(), "logging": {"format": "json"}},
+        )
+    )
+    assert http_status(server.port, "/version") == 200
+    assert len(server.pids()) > 2
+    family = server.pids()
+    assert server.stop() == 0
+    assert not any(psutil.pid_exists(pid) for pid in family)
 
 
 class _Greeter(http.server.BaseHTTPRequestHandler):
