@@ -12,6 +12,7 @@ import pytest
 
 from differential.harness.pair import Pair
 from differential.harness.pairing import make_pair
+from differential.harness.script import Script
 from support.databases import Databases, Dialect
 from support.fixtures import DIALECTS
 
@@ -24,3 +25,12 @@ def pair(
     dialect: Dialect = request.param
     with make_pair(dialect, tmp_path_factory.mktemp(f"pair-{dialect}"), databases) as made:
         yield made
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leaves the tables of wrong fields on PostgreSQL to the slow run: most are refused before any database is asked."""
+    for item in items:
+        parameters = item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
+        script = parameters.get("script")
+        if isinstance(script, Script) and "wrong fields" in script.name and parameters.get("pair") == "postgresql":
+            item.add_marker(pytest.mark.slow)

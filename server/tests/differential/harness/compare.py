@@ -15,15 +15,20 @@ from differential.harness.wire import BareNumber
 
 # Stock reads these without ORDER BY, so their order means nothing, not even to stock.
 _UNORDERED = re.compile(
-    r"(^|\.)(data\.(metrics|params|tags)|(experiment|experiments\.\d+|registered_model|registered_models\.\d+"
-    r"|model_version|model_versions\.\d+|latest_versions\.\d+)\.(tags|aliases)"
-    r"|(model|models\.\d+)\.(info\.(tags)|data\.(params|metrics))|aliases)$"
+    r"(^|\.)(run|runs\.\d+)\.data\.(metrics|params|tags)$"
+    r"|(^|\.)(inputs\.(dataset_inputs|model_inputs)|dataset_inputs\.\d+\.tags|outputs\.model_outputs)$"
+    r"|(^|\.)(experiment|experiments\.\d+|registered_model|registered_models\.\d+|model_version|model_versions\.\d+"
+    r"|latest_versions\.\d+)\.(tags|aliases)$"
+    r"|(^|\.)(model|models\.\d+)\.(info\.tags|data\.(params|metrics))$"
 )
 _TOKEN_FIELDS = ("next_page_token", "page_token")
 # Stock prints Python sets, whose order changes from process to process.
 _PRINTED_SET = re.compile(r"\{('[^{}':]*'(?:, '[^{}':]*')*)\}")
 # The driver's words, the SQL and its parameters inside a message are SQLAlchemy's, not MLflow's.
-_SQLALCHEMY_TAIL = re.compile(r"\((?:sqlite3|psycopg2?(?:\.errors)?)\.\w+\).*", re.DOTALL)
+_SQLALCHEMY_TAIL = re.compile(
+    r"(?:\(raised as a result of Query-invoked autoflush[^)]*\)\s*)?\((?:sqlite3|psycopg2?(?:\.errors)?)\.\w+\).*",
+    re.DOTALL,
+)
 
 
 @dataclass(frozen=True, slots=True)
