@@ -20,6 +20,7 @@ async def open_database(settings: DatabaseSettings) -> Database:
             max_connections=settings.pool_max,
             wait_seconds=settings.wait_seconds,
             statement_timeout=settings.statement_timeout,
+            transaction_pooling=settings.transaction_pooling,
         )
         return await PostgresDatabase.connect(settings.dsn_for_asyncpg(), postgres)
     if settings.kind is DatabaseKind.SQLITE:

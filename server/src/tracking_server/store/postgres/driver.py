@@ -31,6 +31,7 @@ _CACHED_STATEMENTS = 500
 class PostgresOptions:
     """Limits of one process's connections; times in seconds, a ``statement_timeout`` of 0 sets no limit.
 
+    A connection idle for longer than ``trust_seconds`` is asked for a sign of life before it is used.
     ``transaction_pooling`` is for a PgBouncer in transaction mode: nothing is kept on a connection between
     transactions, at the price of prepared statements and of a transaction around single reads.
     """
@@ -40,6 +41,7 @@ class PostgresOptions:
     wait_seconds: float = 5.0
     connect_timeout: float = 3.0
     statement_timeout: float = 60.0
+    trust_seconds: float = 30.0
     transaction_pooling: bool = False
 
 
@@ -129,7 +131,10 @@ class PostgresDatabase:
         if tls is not None:
             arguments["ssl"] = tls
         pool = ConnectionPool(
-            Hosts(dsn, **arguments).connect, minimum=options.min_connections, maximum=options.max_connections
+            Hosts(dsn, **arguments).connect,
+            minimum=options.min_connections,
+            maximum=options.max_connections,
+            trust_seconds=options.trust_seconds,
         )
         await pool.start(asyncio.get_running_loop().time() + options.wait_seconds)
         return cls(pool, options)
@@ -204,7 +209,7 @@ class PostgresDatabase:
                 result = await once(PostgresConnection(lease.connection, self._statements))
             except ConnectionLost as error:
                 self._pool.discard(lease)
-                self._pool.distrust()
+                self._pool.discard_idle()
                 losses += 1
                 if loop.time() > deadline:
                     raise Unavailable("The database is not available") from error

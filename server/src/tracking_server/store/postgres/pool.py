@@ -20,7 +20,6 @@ _log = logging.getLogger(__name__)
 Raw: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 Connect = Callable[[], Awaitable[Raw]]
 
-_UNTRUSTED_AFTER_SECONDS = 30.0
 _PING_SECONDS = 2.0
 _SURPLUS_AFTER_SECONDS = 300.0
 _RECOVERY_SECONDS = 5.0
@@ -40,19 +39,20 @@ class ConnectionPool:
     """At most ``maximum`` connections, the last used first; more than ``minimum`` of them are closed when idle.
 
     One task opens connections, one after the other, as long as somebody waits: an outage meets one attempt at a
-    time, whatever the load. Not safe across threads or loops.
+    time, whatever the load. A connection idle for longer than ``trust_seconds`` must answer before it is used. Not
+    safe across threads or loops.
     """
 
-    def __init__(self, connect: Connect, *, minimum: int, maximum: int) -> None:
+    def __init__(self, connect: Connect, *, minimum: int, maximum: int, trust_seconds: float) -> None:
         self._connect = connect
         self._minimum = minimum
         self._maximum = maximum
+        self._trust_seconds = trust_seconds
         self._idle: list[Lease] = []
         self._waiters: deque[asyncio.Future[Lease]] = deque()
         self._open = 0
         self._opener: asyncio.Task[None] | None = None
         self._recoveries: set[asyncio.Task[None]] = set()
-        self._untrusted_before = 0.0
         self._away = False
 
     async def start(self, deadline: float) -> None:
@@ -72,9 +72,7 @@ class ConnectionPool:
         """A connection that looks alive; raises Unavailable at ``deadline`` (the loop's time)."""
         while True:
             lease = self._take_idle() or await self._wait(deadline)
-            if lease.last_used >= max(self._untrusted_before, self._now() - _UNTRUSTED_AFTER_SECONDS):
-                return lease
-            if await self._answers(lease):
+            if lease.last_used >= self._now() - self._trust_seconds or await self._answers(lease):
                 return lease
 
     def release(self, lease: Lease) -> None:
@@ -102,9 +100,11 @@ class ConnectionPool:
         self._open -= 1
         self._ensure_opener()
 
-    def distrust(self) -> None:
-        """Has every connection prove itself before its next use: one of them was found broken."""
-        self._untrusted_before = self._now()
+    def discard_idle(self) -> None:
+        """Drops what is idle: one connection was found broken, and to try the others one by one takes too long."""
+        idle, self._idle = self._idle, []
+        for lease in idle:
+            self.discard(lease)
 
     async def close(self) -> None:
         """Closes every connection; nobody may hold or want one any more."""
@@ -186,8 +186,8 @@ class ConnectionPool:
         try:
             await lease.connection.execute("SELECT 1", timeout=_PING_SECONDS)
         except DRIVER_ERRORS:
-            self.distrust()
             self.discard(lease)
+            self.discard_idle()
             return False
         except asyncio.CancelledError:
             self.recover(lease)
