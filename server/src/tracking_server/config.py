@@ -147,6 +147,9 @@ class DatabaseSettings:
     registry_uri_file: Path | None = setting(None, "File that holds the registry's URI.", existing_file=True)
     pool_min: int = setting(1, "Connections that each worker keeps open.", minimum=0, maximum=1000)
     pool_max: int = setting(10, "Connections that each worker opens at most.", minimum=1, maximum=1000)
+    transaction_pooling: bool = setting(
+        False, "PostgreSQL is reached through a pooler in transaction mode, such as PgBouncer; costs some speed."
+    )
     tls: TlsMode | None = setting(
         None,
         "TLS to PostgreSQL, as libpq's sslmode; unset leaves it to the URI, and then to prefer.",

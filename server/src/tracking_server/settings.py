@@ -197,11 +197,10 @@ class _Text:
     def read_text(self, text: str, rule: Rule) -> Any:
         try:
             value = self._build(text)
+            is_allowed = rule.check is None or rule.check(value)
         except ValueError:
             raise InvalidValue(self.allowed(rule)) from None
-        if rule.existing_file and not Path(text).is_file():
-            raise InvalidValue(self.allowed(rule))
-        if rule.check is not None and not rule.check(value):
+        if not is_allowed or "\0" in text or (rule.existing_file and not Path(text).is_file()):
             raise InvalidValue(self.allowed(rule))
         return value
 
@@ -253,14 +252,20 @@ class _Map:
             pairs = [word.partition("=") for word in shlex.split(text)]
         except ValueError:
             raise InvalidValue(self.allowed(rule)) from None
-        if not all(name and equals for name, equals, _ in pairs):
+        if not all(equals for _, equals, _ in pairs):
             raise InvalidValue(self.allowed(rule))
-        return SecretMap({name: value for name, _, value in pairs})
+        return self._checked({name: value for name, _, value in pairs}, rule)
 
     def read_toml(self, value: object, rule: Rule) -> SecretMap:
         if not isinstance(value, dict) or not all(isinstance(item, str) for item in value.values()):
             raise InvalidValue(self.allowed(rule))
-        return SecretMap(value)
+        return self._checked(value, rule)
+
+    def _checked(self, items: dict[str, str], rule: Rule) -> SecretMap:
+        # What a process's environment cannot hold.
+        if not all(name and "=" not in name and "\0" not in name + value for name, value in items.items()):
+            raise InvalidValue(self.allowed(rule))
+        return SecretMap(items)
 
     def write_toml(self, value: SecretMap) -> object:
         return value.masked()

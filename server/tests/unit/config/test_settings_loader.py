@@ -6,9 +6,11 @@ import pickle
 from pathlib import Path
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from tracking_server.config import AddressingStyle, Config, FrameOptions, Secret
-from tracking_server.settings_loader import ConfigError, Loaded, load
+from tracking_server.settings_loader import SETTINGS, ConfigError, Loaded, load
 
 
 def toml(folder: Path, text: str) -> Path:
@@ -30,6 +32,15 @@ def problems(text: str, folder: Path, environment: dict[str, str] | None = None,
     with pytest.raises(ConfigError) as error:
         load(toml(folder, text), environment or {}, given)
     return {problem.key: problem.message for problem in error.value.problems}
+
+
+def refused_sections(path: Path | None, environment: dict[str, str]) -> set[str]:
+    """The sections in which something is refused; any other exception than ConfigError is a failure."""
+    try:
+        load(path, environment)
+    except ConfigError as error:
+        return {problem.key.partition(".")[0] for problem in error.problems}
+    return set()
 
 
 def test_without_anything_the_defaults_hold() -> None:
@@ -150,6 +161,22 @@ def test_every_wrong_key_is_named_at_once_with_what_is_allowed(tmp_path: Path) -
 def test_what_cannot_work_is_refused(text: str, key: str, tmp_path: Path) -> None:
     file = secret_file(tmp_path, "x")
     assert list(problems(text.replace("{file}", str(file)), tmp_path)) == [key]
+
+
+@given(key=st.sampled_from(sorted(SETTINGS)), text=st.one_of(st.text(), st.integers().map(str)))
+@example(key="artifacts.destination", text="s3://[")
+@example(key="server.tls_key", text="\0")
+@example(key="server.port", text="9" * 5000)
+@example(key="stock.environment", text="'=x'")
+def test_any_text_is_taken_or_refused_under_its_key(key: str, text: str) -> None:
+    assert refused_sections(None, {SETTINGS[key].environment: text}) <= {SETTINGS[key].section}
+
+
+@pytest.mark.parametrize("value", ["true", "-1", "inf", '"x"', "[]", "[1]", "{}", "{a = 1}", "1979-05-27", '"\\u0000"'])
+def test_any_toml_value_is_taken_or_refused_under_its_key(value: str, tmp_path: Path) -> None:
+    for key, setting in SETTINGS.items():
+        path = toml(tmp_path, f"[{setting.section}]\n{setting.name} = {value}")
+        assert refused_sections(path, {}) <= {setting.section}, key
 
 
 def test_verifying_a_certificate_needs_authorities(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
