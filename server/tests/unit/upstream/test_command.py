@@ -10,7 +10,6 @@ from tracking_server.config import (
     ArtifactSettings,
     Config,
     DatabaseSettings,
-    DatabaseUri,
     ServerSettings,
     StockSettings,
 )
