@@ -11,7 +11,7 @@ import contextlib
 import logging
 import signal
 import socket
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from typing import Any
 
@@ -29,11 +29,12 @@ logger = logging.getLogger(__name__)
 _MARGIN = 3.0
 
 
-def run(config: Config) -> int:
+def run(config: Config, on_ready: Callable[[int], None] | None = None) -> int:
     """Serves until SIGTERM or SIGINT; SIGHUP renews the workers one by one. Returns the exit code.
 
     The first signal lets accepted requests finish within ``server.shutdown_grace``, the second ends everything at
-    once. Raises FatalError when the server cannot start. Logging must have been set up.
+    once. ``on_ready`` is called once with the port, when requests are accepted. Raises FatalError when the server
+    cannot start. Logging must have been set up.
     """
     with contextlib.closing(listen(config.server.host, config.server.port)) as listener:
         try:
@@ -41,13 +42,20 @@ def run(config: Config) -> int:
         except SocketDirectoryError as error:
             raise FatalError(str(error), ExitCode.BAD_CONFIGURATION) from error
         try:
-            return asyncio.run(_Supervisor(config, listener, directory).run())
+            return asyncio.run(_Supervisor(config, listener, directory, on_ready).run())
         finally:
             directory.remove(config.stock.socket_directory)
 
 
 class _Supervisor:
-    def __init__(self, config: Config, listener: socket.socket, directory: SocketDirectory) -> None:
+    def __init__(
+        self,
+        config: Config,
+        listener: socket.socket,
+        directory: SocketDirectory,
+        on_ready: Callable[[int], None] | None,
+    ) -> None:
+        self._on_ready = on_ready
         self._config = replace(config, stock=replace(config.stock, socket_directory=directory.path))
         self._listener = listener
         self._may_serve = asyncio.Event()
@@ -81,6 +89,8 @@ class _Supervisor:
 
     async def _serve(self, stopped: asyncio.Task[Any]) -> None:
         logger.info("%d workers accept requests on %s", len(self._workers), address_of(self._listener))
+        if self._on_ready is not None:
+            self._on_ready(self._listener.getsockname()[1])
         if self._stock is not None:
             # Only now, or it would take the processor from the workers while they start.
             self._tasks.append(asyncio.create_task(self._stock.run()))

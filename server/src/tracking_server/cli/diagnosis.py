@@ -9,14 +9,12 @@ import asyncio
 import contextlib
 import enum
 import os
-import sqlite3
 import ssl
 import time
 from dataclasses import dataclass, replace
 from importlib import metadata
 
 import aiohttp
-import asyncpg
 from obstore.exceptions import BaseError
 
 from tracking_server import __version__
@@ -28,6 +26,7 @@ from tracking_server.door.table import TABLE
 from tracking_server.errors import MlflowError, Unavailable
 from tracking_server.exit_codes import ExitCode
 from tracking_server.store.connect import open_database
+from tracking_server.store.database import StoreError
 from tracking_server.store.schema import Schema, SchemaState, classify, installed_revisions, probe
 from tracking_server.upstream.process import StockProcess
 from tracking_server.upstream.socket_directory import SocketDirectory, SocketDirectoryError
@@ -122,7 +121,7 @@ async def _check_database(config: Config) -> tuple[list[Check], Schema | None]:
             schema = await _probe(config)
     except TimeoutError:
         return [Check("database", State.FAILED, f"{where}: no answer")], None
-    except (OSError, MlflowError, sqlite3.Error, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+    except (MlflowError, StoreError) as error:
         return [Check("database", State.FAILED, f"{where}: {error}")], None
     milliseconds = (time.perf_counter() - began) * 1000
     reached = Check("database", State.OK, f"{where}: opened and read in {milliseconds:.0f} ms")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -38,13 +40,17 @@ def command(ctx: click.Context, loaded: Loaded) -> None:
     for warning in loaded.warnings:
         logger.warning("%s", warning)
     create_data_folders(config)
-    if config.logging.format is LogFormat.PLAIN and config.server.port:
-        click.echo(_welcome(config))
+
+    def welcome(port: int) -> None:
+        if config.logging.format is LogFormat.PLAIN:
+            # Nobody may be reading, which is no reason to stop serving.
+            with contextlib.suppress(OSError):
+                click.echo(_welcome(replace(config.server, port=port).url))
 
     # Here, so that the other commands do not load the server.
     from tracking_server import supervisor
 
-    ctx.exit(supervisor.run(config))
+    ctx.exit(supervisor.run(config, welcome))
 
 
 def create_data_folders(config: Config) -> None:
@@ -68,9 +74,8 @@ def create_data_folders(config: Config) -> None:
                     raise FatalError(message, ExitCode.BAD_CONFIGURATION) from error
 
 
-def _welcome(config: Config) -> str:
-    url = config.server.url
+def _welcome(url: str) -> str:
     return (
-        f"MLflow will be at {url} (Ctrl-C ends it). In a notebook:\n\n"
+        f"\nMLflow is served at {url} (Ctrl-C ends it). In a notebook:\n\n"
         f'    import mlflow\n    mlflow.set_tracking_uri("{url}")\n'
     )

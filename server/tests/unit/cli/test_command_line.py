@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import socket
 import stat
 import subprocess
@@ -9,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import requests
 
 from support.processes import plain_environment
 from tracking_server import __version__
@@ -113,14 +115,37 @@ def test_example_and_reference_are_printed_as_generated(run: RunCommand) -> None
     assert run("config", "reference").stdout == reference()
 
 
-def test_serve_says_what_a_notebook_needs_and_when_its_address_is_taken(run: RunCommand) -> None:
+def test_serve_says_that_its_address_is_taken(run: RunCommand) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-        done = run("serve", "--port", str(port))
+        done = run("serve", "--port", str(taken.getsockname()[1]))
     assert done.returncode == ExitCode.ADDRESS_IN_USE
-    assert "Traceback" not in done.stderr
-    assert "    import mlflow\n" in done.stdout
-    assert f'    mlflow.set_tracking_uri("http://127.0.0.1:{port}")\n' in done.stdout
+    assert (done.stdout, done.stderr.count("\n")) == ("", 1)
+    assert done.stderr.startswith("error: another process listens on 127.0.0.1:")
+
+
+def test_serve_says_when_it_is_ready_what_a_notebook_needs_and_ends_cleanly(
+    sqlite_database: str, tmp_path: Path
+) -> None:
+    server = subprocess.Popen(
+        [sys.executable, "-m", "tracking_server", "serve", "--port", "0", "--stock-start", "lazy"],
+        cwd=tmp_path,
+        env=plain_environment({"TRACKING_SERVER_DATABASE_URI": sqlite_database}),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    try:
+        assert server.stdout is not None
+        lines = [server.stdout.readline() for _ in range(5)]
+        url = lines[4].split('"')[1]
+        assert url in lines[1]
+        assert lines[3:] == ["    import mlflow\n", f'    mlflow.set_tracking_uri("{url}")\n']
+        assert requests.get(f"{url}/health", timeout=10).ok
+        server.send_signal(signal.SIGINT)
+        assert server.wait(40) == ExitCode.OK
+    finally:
+        server.kill()
+        server.wait()
 
 
 def test_data_folders_are_made_for_our_user_alone(tmp_path: Path) -> None:
