@@ -8,8 +8,6 @@ import dataclasses
 import logging
 import os
 
-import asyncpg
-
 from tracking_server.artifacts.destination import open_destination
 from tracking_server.config import Config, DatabaseKind
 from tracking_server.door.chain import Door
@@ -22,6 +20,7 @@ from tracking_server.metrics import RequestMetrics
 from tracking_server.services import Services
 from tracking_server.store.absent import AbsentDatabase
 from tracking_server.store.connect import open_database
+from tracking_server.store.database import CannotOpen, StoreError
 from tracking_server.store.run_log import RunLog
 from tracking_server.store.schema import probe
 from tracking_server.ui_files import UiFiles
@@ -89,13 +88,13 @@ class Application:
     async def _try_to_open(self) -> bool:
         try:
             database = await open_database(self._config.database)
-        except (OSError, MlflowError, asyncpg.PostgresError) as error:
+        except CannotOpen as error:
             _logger.warning("the database cannot be reached: %s", error)
             return False
         try:
             schema = await probe(database)
-        except MlflowError as error:
-            _logger.warning("the database does not answer: %s", error.message)
+        except (MlflowError, StoreError) as error:
+            _logger.warning("the database does not answer: %s", error)
             await database.close()
             return False
         self._services = dataclasses.replace(self._services, database=database, run_log=RunLog(database))

@@ -12,7 +12,7 @@ from tracking_server.store.sqlite import SqliteDatabase, SqliteOptions
 async def open_database(settings: DatabaseSettings) -> Database:
     """Opens the database that the settings name.
 
-    Raises ValueError for a kind without a driver, and the driver's own error when the database cannot be reached.
+    Raises ValueError for a kind without a driver, and CannotOpen when the database cannot be opened.
     """
     if settings.kind is DatabaseKind.POSTGRESQL:
         postgres = PostgresOptions(

@@ -129,3 +129,11 @@ class IntegrityViolation(StoreError):
 
 class DataViolation(StoreError):
     """A value that the column cannot hold: too long, out of range, or a NUL character."""
+
+
+class CannotOpen(StoreError):
+    """The database could not be opened; ``may_pass`` tells whether to try again is of any use."""
+
+    def __init__(self, message: str, *, may_pass: bool) -> None:
+        super().__init__(message)
+        self.may_pass = may_pass

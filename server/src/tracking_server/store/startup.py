@@ -6,10 +6,10 @@ import asyncio
 import logging
 
 from tracking_server.config import Config, DatabaseKind
-from tracking_server.errors import MlflowError, Unavailable
+from tracking_server.errors import MlflowError
 from tracking_server.exit_codes import ExitCode, FatalError
 from tracking_server.store import schema
-from tracking_server.store.database import Database
+from tracking_server.store.database import CannotOpen, Database, StoreError
 
 logger = logging.getLogger(__name__)
 
@@ -43,7 +43,7 @@ async def _probe(config: Config) -> schema.Schema:
     database = await _open(config)
     try:
         return await schema.probe(database)
-    except Unavailable as error:
+    except (MlflowError, StoreError) as error:
         raise FatalError(f"the database is away: {error}", ExitCode.UNREACHABLE) from error
     finally:
         await database.close()
@@ -51,16 +51,14 @@ async def _probe(config: Config) -> schema.Schema:
 
 async def _open(config: Config) -> Database:
     # Here, because it loads the drivers.
-    import asyncpg
-
     from tracking_server.store.connect import open_database
 
     deadline = asyncio.get_running_loop().time() + _PATIENCE
     while True:
         try:
             return await open_database(config.database)
-        except (OSError, MlflowError, asyncpg.PostgresError) as error:
-            if asyncio.get_running_loop().time() >= deadline:
+        except CannotOpen as error:
+            if not error.may_pass or asyncio.get_running_loop().time() >= deadline:
                 raise FatalError(f"the database cannot be reached: {error}", ExitCode.UNREACHABLE) from error
             logger.warning("the database cannot be reached yet: %s", error)
         await asyncio.sleep(_PAUSE)

@@ -14,8 +14,9 @@ import pytest
 from support.postgres import PostgresServer
 from support.requirements import requires
 from tracking_server.errors import Unavailable
-from tracking_server.store.database import Connection, Work
+from tracking_server.store.database import CannotOpen, Connection, Work
 from tracking_server.store.postgres import PostgresDatabase, PostgresOptions
+from tracking_server.store.queries import Query
 from unit.store.conftest import CREATE, INSERT, Place, count, insert, postgres_place
 from unit.store.proxy import Proxy
 
@@ -236,10 +237,33 @@ async def test_an_absent_server_fails_the_start_in_time(proxy: Proxy) -> None:
     await proxy.stop()
     start = time.monotonic()
 
-    with pytest.raises(OSError, match="Connect call failed"):
+    with pytest.raises(CannotOpen, match="Connect call failed") as failed:
         await PostgresDatabase.connect(f"postgresql://x@127.0.0.1:{port}/x", PostgresOptions(wait_seconds=0.5))
 
-    assert time.monotonic() - start < 2
+    assert failed.value.may_pass
+    assert 0.4 < time.monotonic() - start < 2
+
+
+@pytest.mark.parametrize(("role", "database"), [("mlflow", "nowhere"), ("nobody", "postgres")])
+async def test_a_server_that_refuses_us_fails_the_start_at_once(
+    own_server: PostgresServer, role: str, database: str
+) -> None:
+    with pytest.raises(CannotOpen) as failed:
+        await PostgresDatabase.connect(own_server.uri(database, role), PostgresOptions(wait_seconds=60))
+
+    assert not failed.value.may_pass
+    assert own_server.password not in str(failed.value)
+
+
+async def test_transaction_pooling_keeps_nothing_between_transactions(own_place: Place, stack: AsyncExitStack) -> None:
+    database = await PostgresDatabase.connect(own_place.address, PostgresOptions(transaction_pooling=True))
+    stack.push_async_callback(database.close)
+
+    await database.write(insert(1))
+
+    assert await count(database) == 1
+    left = Query.build("left", "SELECT count(*) FROM pg_prepared_statements WHERE name <> ''")
+    assert await database.read(lambda connection: connection.fetch_one(left)) == (0,)
 
 
 def _counted(runs: list[int], number: int, name: str) -> Work[int]:

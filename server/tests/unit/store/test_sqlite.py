@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tracking_server.errors import Unavailable
-from tracking_server.store.database import Connection
+from tracking_server.store.database import CannotOpen, Connection
 from tracking_server.store.queries import Query
 from tracking_server.store.sqlite import SqliteDatabase, SqliteOptions
 from unit.store.conftest import CREATE, INSERT, count, insert
@@ -51,8 +51,9 @@ async def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "text.db"
     path.write_text("no database " * 1000)
 
-    with pytest.raises(sqlite3.DatabaseError, match="not a database"):
+    with pytest.raises(CannotOpen, match="not a database") as failed:
         await SqliteDatabase.open(path)
+    assert not failed.value.may_pass
 
 
 async def test_committed_means_on_disk(tmp_path: Path) -> None:

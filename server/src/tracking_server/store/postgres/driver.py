@@ -114,18 +114,19 @@ class PostgresDatabase:
     ) -> PostgresDatabase:
         """Opens the first connections to ``dsn``, a ``postgresql://`` URI as asyncpg takes it.
 
-        ``tls`` overrides what the DSN says (``sslmode``, ``sslrootcert``, …). Raises the driver's own error when the
-        server cannot be reached or refuses us.
+        ``tls`` overrides what the DSN says (``sslmode``, ``sslrootcert``, …). Raises CannotOpen when the server
+        cannot be reached or refuses us.
         """
         options = options or PostgresOptions()
         arguments: dict[str, Any] = {"timeout": options.connect_timeout}
-        if options.statement_timeout:
-            # The server's own limit comes first; this one is for a server that is gone without a word.
-            arguments["command_timeout"] = options.statement_timeout + _SILENCE_SECONDS
         if options.transaction_pooling:
             arguments["statement_cache_size"] = 0
+            arguments["command_timeout"] = options.statement_timeout or None
         else:
             arguments["statement_cache_size"] = _CACHED_STATEMENTS
+            if options.statement_timeout:
+                # The server's own limit comes first; this one is for a server that is gone without a word.
+                arguments["command_timeout"] = options.statement_timeout + _SILENCE_SECONDS
             # PgBouncer refuses connections with startup parameters that it does not know.
             arguments["server_settings"] = {"statement_timeout": str(int(options.statement_timeout * 1000))}
         if tls is not None:

@@ -13,7 +13,7 @@ from typing import TypeAlias
 import asyncpg
 
 from tracking_server.errors import Unavailable
-from tracking_server.store.postgres.translate import DRIVER_ERRORS
+from tracking_server.store.postgres.translate import DRIVER_ERRORS, cannot_open, may_pass
 
 _log = logging.getLogger(__name__)
 
@@ -56,13 +56,13 @@ class ConnectionPool:
         self._away = False
 
     async def start(self, deadline: float) -> None:
-        """Opens the first connections, trying until ``deadline``; then raises the driver's own error."""
+        """Opens the first connections, trying until ``deadline``; raises CannotOpen."""
         while self._open < max(1, self._minimum):
             try:
                 connection = await self._connect()
-            except (OSError, asyncpg.PostgresConnectionError, asyncpg.CannotConnectNowError):
-                if self._now() > deadline:
-                    raise
+            except DRIVER_ERRORS as error:
+                if self._now() > deadline or not may_pass(error):
+                    raise cannot_open(error) from error
                 await asyncio.sleep(_LAST_RETRY_SECONDS / 4)
                 continue
             self._open += 1

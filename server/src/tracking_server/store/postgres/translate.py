@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ssl
+
 import asyncpg
 
 from tracking_server.errors import ErrorCode, MlflowError
-from tracking_server.store.database import DataViolation, IntegrityViolation, StoreError
+from tracking_server.store.database import CannotOpen, DataViolation, IntegrityViolation, StoreError
 
 DRIVER_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, EOFError)
 """Everything that a call of asyncpg raises on its own account; TimeoutError is an OSError."""
@@ -39,6 +41,28 @@ _LOST = (
     asyncpg.InternalClientError,
     EOFError,
 )
+
+
+def may_pass(error: Exception) -> bool:
+    """Whether a failed attempt to connect is worth another: the server is away or full, but has not refused us."""
+    if isinstance(error, ssl.SSLError | asyncpg.ProtocolViolationError):
+        return False
+    return isinstance(
+        error,
+        OSError
+        | asyncpg.PostgresConnectionError
+        | asyncpg.CannotConnectNowError
+        | asyncpg.TooManyConnectionsError
+        | asyncpg.TargetServerAttributeNotMatched,
+    )
+
+
+def cannot_open(error: Exception) -> CannotOpen:
+    """A failed first connection, for the person who configured it."""
+    message = str(error) or type(error).__name__
+    if "unsupported startup parameter" in message:
+        message += "; a pooler in transaction mode needs database.transaction_pooling"
+    return CannotOpen(message, may_pass=may_pass(error))
 
 
 def translate(error: Exception, *, closed: bool) -> Exception:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import queue
+import sqlite3
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,9 +12,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from tracking_server.errors import Unavailable
-from tracking_server.store.database import Dialect, Row, Work
+from tracking_server.store.database import CannotOpen, Dialect, Row, Work
 from tracking_server.store.queries import Query
 from tracking_server.store.sqlite.threads import Job, Reader, Writer
+from tracking_server.store.sqlite.translate import is_locked
 
 T = TypeVar("T")
 
@@ -51,10 +53,13 @@ class SqliteDatabase:
 
     @classmethod
     async def open(cls, path: Path | str, options: SqliteOptions | None = None) -> SqliteDatabase:
-        """Opens the file, or makes an empty one, with its folder. Raises sqlite3.OperationalError or OSError."""
+        """Opens the file, or makes an empty one, with its folder. Raises CannotOpen."""
         path = Path(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        return await asyncio.to_thread(cls, path, options or SqliteOptions())
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            return await asyncio.to_thread(cls, path, options or SqliteOptions())
+        except (OSError, sqlite3.Error) as error:
+            raise CannotOpen(f"{path}: {error}", may_pass=is_locked(error)) from error
 
     @property
     def statements(self) -> Counter[str]:

@@ -16,6 +16,11 @@ _BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 _TOO_BIG = (sqlite3.SQLITE_TOOBIG, sqlite3.SQLITE_MISMATCH)
 
 
+def is_locked(error: Exception) -> bool:
+    """Whether another process holds a lock that we waited for in vain."""
+    return getattr(error, "sqlite_errorcode", sqlite3.SQLITE_OK) & 0xFF in _BUSY
+
+
 def translate(error: Exception) -> Exception:
     """What ``error`` is to the store: StoreError itself where it is nothing better known."""
     if isinstance(error, OverflowError | UnicodeEncodeError | sqlite3.DataError):
@@ -27,7 +32,7 @@ def translate(error: Exception) -> Exception:
         return IntegrityViolation(str(error), found[1] if found else None)
     if primary in _TOO_BIG:
         return DataViolation(str(error))
-    if primary in _BUSY:
+    if is_locked(error):
         return Unavailable("The database is locked by another process", retry_after=1)
     if primary == sqlite3.SQLITE_INTERRUPT:
         return MlflowError("The database took too long to answer", ErrorCode.DEADLINE_EXCEEDED)
