@@ -26,7 +26,7 @@ def get_run(run: str = "run") -> Call:
     return get("runs/get", {"run_id": f"{{{run}}}"})
 
 
-def on_run(operation: str, run: str = "run", **fields: object) -> Call:
+def on_run(operation: str, run: str = "run", /, **fields: object) -> Call:
     """``runs/<operation>`` with the run's id and ``fields``."""
     return post(f"runs/{operation}", {"run_id": f"{{{run}}}", **fields})
 

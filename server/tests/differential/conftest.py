@@ -28,7 +28,7 @@ def pair(
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Leaves the tables of wrong fields on PostgreSQL to the slow run: most are refused before any database is asked."""
+    """Leaves wrong fields on PostgreSQL to the slow run: most are refused before they reach a database."""
     for item in items:
         parameters = item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
         script = parameters.get("script")

@@ -99,7 +99,8 @@ SCRIPTS = [
     script(
         "tags at creation",
         new_experiment(),
-        new_run("a", tags=[pair_of("k", "1"), pair_of("k", "2")]),
+        new_run("a", tags=[pair_of("k", "1"), pair_of("l", "")]),
+        try_run(tags=[pair_of("k", "1"), pair_of("k", "2")]),
         try_run(tags=[pair_of("bad!", "1")]),
         try_run(tags=[pair_of("k" * 251, "1")]),
         try_run(tags=[pair_of("v", "v" * 8001)]),

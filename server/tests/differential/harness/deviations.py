@@ -61,6 +61,20 @@ DEVIATIONS: tuple[Deviation, ...] = (
         (INVALID,),
         (post("experiments/search", {"max_results": 5, "page_token": "é"}),),
     ),
+    Deviation(
+        "a page token that holds no object",
+        "it is as invalid as any other broken token",
+        r"'(list|int|NoneType|str|float|bool)' object has no attribute 'get'",
+        (INVALID,),
+        (post("runs/search", {"experiment_ids": ["0"], "page_token": "W10="}),),
+    ),
+    Deviation(
+        "runs ordered twice by the same field",
+        "stock means to refuse it, but forgets the error code",
+        r"`order_by` contains duplicate fields",
+        (INVALID,),
+        (post("runs/search", {"experiment_ids": ["0"], "order_by": ["metrics.m", "metrics.m"]}),),
+    ),
 )
 
 
