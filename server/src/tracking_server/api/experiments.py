@@ -5,9 +5,10 @@ from __future__ import annotations
 import msgspec
 
 from tracking_server.api import rules
-from tracking_server.api.messages import KeyValue, Message, RequiredText
+from tracking_server.api.messages import Int64, KeyValue, Message, RequiredText, ViewType
 from tracking_server.api.operation import EMPTY, operation
 from tracking_server.errors import ForwardRequest, does_not_exist
+from tracking_server.search.experiments import experiments_page
 from tracking_server.services import Services
 from tracking_server.store import experiments
 from tracking_server.store.database import Row
@@ -28,7 +29,7 @@ class Experiment(msgspec.Struct, omit_defaults=True):
     creation_time: int = 0
     last_update_time: int = 0
     workspace: str | None = None
-    tags: msgspec.Raw = msgspec.Raw(b"")
+    tags: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
 
 
 def to_experiment(row: Row) -> Experiment:
@@ -41,7 +42,7 @@ def to_experiment(row: Row) -> Experiment:
         row["creation_time"] or 0,
         row["last_update_time"] or 0,
         row["workspace"],
-        msgspec.Raw((row["tags"] or "").encode()),
+        msgspec.Raw(row["tags"].encode()) if row["tags"] else msgspec.UNSET,
     )
 
 
@@ -170,6 +171,42 @@ async def delete_tag(message: DeleteExperimentTag, services: Services) -> bytes:
         lambda connection: experiments.delete_tag(connection, experiment_id, message.key, message.experiment_id)
     )
     return EMPTY
+
+
+class SearchExperiments(Message):
+    max_results: Int64 = 0
+    page_token: str | None = None
+    filter: str = ""
+    order_by: list[str] = []
+    view_type: ViewType = ViewType.ACTIVE_ONLY
+
+
+class FoundExperiments(msgspec.Struct, omit_defaults=True):
+    experiments: list[Experiment] = []
+    next_page_token: str | None = None
+
+
+@operation(
+    SearchExperiments,
+    {
+        "view_type": [rules.intlike],
+        "max_results": [rules.intlike],
+        "order_by": [rules.array],
+        "filter": [rules.string],
+        "page_token": [rules.string],
+    },
+)
+async def search(message: SearchExperiments, services: Services) -> bytes:
+    plan = experiments_page(
+        services.database.dialect,
+        message.view_type.number,
+        message.max_results,
+        message.filter,
+        message.order_by,
+        message.page_token or None,
+    )
+    rows, token = await experiments.search(services.database, plan)
+    return msgspec.json.encode(FoundExperiments([to_experiment(row) for row in rows], token))
 
 
 def _checked_tag(key: str, value: str) -> str:

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import uuid
-from typing import Any
+from collections.abc import Sequence
+from typing import Annotated
 
 import msgspec
 
 from tracking_server.api import rules
-from tracking_server.api.messages import Int64, KeyValue, Message, RequiredText, RunStatus
+from tracking_server.api.messages import INT32_MIN, Int64, KeyValue, Message, RequiredText, RunStatus, ViewType
 from tracking_server.api.operation import EMPTY, operation
 from tracking_server.api.run_names import random_run_name
 from tracking_server.errors import invalid_parameter
+from tracking_server.search.runs import runs_page
 from tracking_server.services import Services
-from tracking_server.store import runs
+from tracking_server.store import run_reads, runs
+from tracking_server.store.database import Row
 from tracking_server.store.run_log import RUN_NAME_TAG
+from tracking_server.store.run_reads import StoredRun
 from tracking_server.uris import append_path
 from tracking_server.validation import parse_experiment_id
 
@@ -99,18 +103,18 @@ class UpdateRun(Message):
 )
 async def update(message: UpdateRun, services: Services) -> bytes:
     status = None if message.status is None else str(message.status)
-    row, name_tag = await services.database.write(
+    row = await services.database.write(
         lambda connection: runs.update(connection, message.run_id, status, message.end_time, message.run_name)
     )
-    return msgspec.json.encode({"run_info": run_info(row, name_tag)})
+    return msgspec.json.encode({"run_info": run_info(row)})
 
 
-def run_info(row: Any, name_tag: str | None) -> RunInfo:
-    """A row of ``runs`` as the API's object; a run without a name is called by its name tag."""
+def run_info(row: Row) -> RunInfo:
+    """A run's row as the API's object."""
     return RunInfo(
         run_uuid=row["run_uuid"],
         run_id=row["run_uuid"],
-        run_name=row["name"] or name_tag or row["name"],
+        run_name=row["name"],
         experiment_id=str(row["experiment_id"]),
         user_id=row["user_id"],
         status=row["status"],
@@ -150,3 +154,94 @@ class DeleteTag(Message):
 async def delete_tag(message: DeleteTag, services: Services) -> bytes:
     await services.database.write(lambda connection: runs.delete_tag(connection, message.run_id, message.key))
     return EMPTY
+
+
+class RunData(msgspec.Struct, omit_defaults=True):
+    metrics: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    params: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    tags: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+
+
+class RunInputs(msgspec.Struct, omit_defaults=True):
+    dataset_inputs: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    model_inputs: list[dict[str, str]] = []
+
+
+class RunOutputs(msgspec.Struct, omit_defaults=True):
+    model_outputs: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+
+
+class Run(msgspec.Struct, omit_defaults=True):
+    """mlflow/entities/run.py, ``to_proto``; its lists are JSON as the database made it."""
+
+    info: RunInfo
+    data: RunData
+    inputs: RunInputs
+    outputs: RunOutputs
+
+
+def to_run(stored: StoredRun, model_inputs: Sequence[str] = ()) -> Run:
+    """A run of the store as the API's object."""
+    row = stored.row
+    return Run(
+        run_info(row),
+        RunData(
+            msgspec.UNSET if stored.metrics is None else msgspec.Raw(stored.metrics),
+            _raw(row["params"]),
+            _raw(row["tags"]),
+        ),
+        RunInputs(_raw(row["dataset_inputs"]), [{"model_id": model_id} for model_id in model_inputs]),
+        RunOutputs(_raw(row["model_outputs"])),
+    )
+
+
+def _raw(text: str | None) -> msgspec.Raw | msgspec.UnsetType:
+    return msgspec.UNSET if text is None else msgspec.Raw(text.encode())
+
+
+class GetRun(Message):
+    run_id: RequiredText
+    run_uuid: str | None = None
+
+
+@operation(GetRun, _RUN_ID_RULES)
+async def get(message: GetRun, services: Services) -> bytes:
+    stored, model_inputs = await run_reads.get(services.database, message.run_id)
+    return msgspec.json.encode({"run": to_run(stored, model_inputs)})
+
+
+class SearchRuns(Message):
+    experiment_ids: list[str] = []
+    filter: str = ""
+    run_view_type: ViewType = ViewType.ACTIVE_ONLY
+    max_results: Annotated[int, msgspec.Meta(ge=INT32_MIN, le=50000)] = 1000
+    order_by: list[str] = []
+    page_token: str | None = None
+
+
+class FoundRuns(msgspec.Struct, omit_defaults=True):
+    runs: list[Run]
+    next_page_token: str | None = None
+
+
+@operation(
+    SearchRuns,
+    {
+        "experiment_ids": [rules.array],
+        "filter": [rules.string],
+        "max_results": [rules.intlike, rules.at_most(50000)],
+        "order_by": [rules.array, rules.string_items],
+    },
+)
+async def search(message: SearchRuns, services: Services) -> bytes:
+    plan = runs_page(
+        services.database.dialect,
+        message.experiment_ids,
+        message.run_view_type.number,
+        message.max_results,
+        message.filter,
+        message.order_by,
+        message.page_token or None,
+    )
+    found, token = await run_reads.search(services.database, plan)
+    return msgspec.json.encode(FoundRuns([to_run(stored) for stored in found], token))

@@ -6,9 +6,10 @@ from collections.abc import Callable, Sequence
 
 from tracking_server.clock import now_millis
 from tracking_server.errors import ErrorCode, MlflowError, does_not_exist, invalid_parameter
+from tracking_server.search.plan import SearchPlan
 from tracking_server.store.assessments import refuse_if_assessed
 from tracking_server.store.database import Connection, Database, IntegrityViolation, Row
-from tracking_server.store.queries import QueryFile
+from tracking_server.store.queries import Query, QueryFile
 
 _QUERIES = QueryFile("experiments")
 _MAX_ID = 2**31 - 1
@@ -18,11 +19,25 @@ _CUSTOM_VIEW_PREFIX = "mlflow.customView.view"
 Tag = tuple[str, str | None]
 
 
+def _of_page(page: Query) -> Query:
+    rows = _QUERIES["experiments_of_page"]
+    numbered = "WITH page AS (SELECT experiment_id, row_number() OVER () AS position FROM ({}) AS found) {}"
+    return Query(
+        page.name, numbered.format(page.postgresql, rows.postgresql), numbered.format(page.sqlite, rows.sqlite)
+    )
+
+
+_BY_ID = _of_page(Query.build("get_experiment", "SELECT experiment_id FROM experiments WHERE experiment_id = $1"))
+_BY_NAME = _of_page(
+    Query.build(
+        "get_experiment_by_name", "SELECT experiment_id FROM experiments WHERE name = $1 AND workspace = 'default'"
+    )
+)
+
+
 async def get(database: Database, experiment_id: int) -> Row:
     """The experiment with its tags as JSON text (NULL for none). Raises RESOURCE_DOES_NOT_EXIST."""
-    row = None
-    if abs(experiment_id) <= _MAX_ID:
-        row = await database.fetch_one(_QUERIES["get_experiment"], experiment_id)
+    row = await database.fetch_one(_BY_ID, experiment_id) if abs(experiment_id) <= _MAX_ID else None
     if row is None:
         raise _no_experiment(experiment_id)
     return row
@@ -30,12 +45,12 @@ async def get(database: Database, experiment_id: int) -> Row:
 
 async def get_by_name(database: Database, name: str) -> Row | None:
     """As ``get``, by name; None where no experiment has it."""
+    return await database.fetch_one(_BY_NAME, name)
 
-    async def look(connection: Connection) -> Row | None:
-        found = await connection.fetch_one(_QUERIES["get_experiment_id_by_name"], name)
-        return None if found is None else await connection.fetch_one(_QUERIES["get_experiment"], found[0])
 
-    return await database.read(look)
+async def search(database: Database, plan: SearchPlan) -> tuple[Sequence[Row], str | None]:
+    """The experiments of one page in order, as ``get`` has them, and the next page's token."""
+    return plan.page(await database.fetch(_of_page(plan.query), *plan.arguments))
 
 
 async def create(connection: Connection, name: str, tags: Sequence[Tag], location_of: Callable[[int], str]) -> int:
@@ -46,7 +61,8 @@ async def create(connection: Connection, name: str, tags: Sequence[Tag], locatio
         experiment_id: int = row[0]
         await connection.execute_many(_QUERIES["insert_tag"], [(experiment_id, *tag) for tag in tags])
     except IntegrityViolation as error:
-        raise MlflowError(f"Experiment(name={name}) already exists.", ErrorCode.RESOURCE_ALREADY_EXISTS) from error
+        message = f"Experiment(name={name}) already exists. Error: {error}"
+        raise MlflowError(message, ErrorCode.RESOURCE_ALREADY_EXISTS) from error
     await connection.execute(_QUERIES["set_artifact_location"], experiment_id, location_of(experiment_id))
     return experiment_id
 

@@ -52,16 +52,14 @@ async def create(connection: Connection, run: NewRun, artifact_uri: Callable[[st
 
 async def update(
     connection: Connection, run_id: str, status: str | None, end_time: int | None, name: str | None
-) -> tuple[Row, str | None]:
-    """Changes what is given of an active run; returns its row and the value of its name tag."""
+) -> Row:
+    """Changes what is given of an active run; returns its row. A run without a name goes by its name tag."""
     await require_active(connection, run_id)
-    row = await connection.fetch_one(_QUERIES["update_run"], run_id, status, end_time, name or None)
-    assert row is not None
     if name:
         await connection.execute(_QUERIES["set_run_name_tag"], run_id, name)
-        return row, name
-    tag = await connection.fetch_one(_QUERIES["run_name_tag"], run_id)
-    return row, None if tag is None else tag[0]
+    row = await connection.fetch_one(_QUERIES["update_run"], run_id, status, end_time, name or None)
+    assert row is not None
+    return row
 
 
 async def delete(connection: Connection, run_id: str) -> None:

@@ -11,7 +11,7 @@ DELETE = Policy(Resource.EXPERIMENT, Action.DELETE)
 
 ROUTES: tuple[Route, ...] = (
     Route("experiments.create", ("POST",), rest("experiments/create"), CREATE, experiments.create),
-    Route("experiments.search", ("GET", "POST"), rest("experiments/search"), SEARCH),
+    Route("experiments.search", ("GET", "POST"), rest("experiments/search"), SEARCH, experiments.search),
     Route("experiments.get", ("GET",), rest("experiments/get"), READ, experiments.get),
     Route("experiments.get-by-name", ("GET",), rest("experiments/get-by-name"), READ, experiments.get_by_name),
     Route("experiments.update", ("POST",), rest("experiments/update"), UPDATE, experiments.update),

@@ -11,8 +11,8 @@ DELETE = Policy(Resource.RUN, Action.DELETE)
 
 ROUTES: tuple[Route, ...] = (
     Route("runs.create", ("POST",), rest("runs/create"), CREATE, runs.create),
-    Route("runs.get", ("GET",), rest("runs/get"), READ),
-    Route("runs.search", ("POST",), rest("runs/search"), SEARCH),
+    Route("runs.get", ("GET",), rest("runs/get"), READ, runs.get),
+    Route("runs.search", ("POST",), rest("runs/search"), SEARCH, runs.search),
     Route("runs.update", ("POST",), rest("runs/update"), UPDATE, runs.update),
     Route("runs.delete", ("POST",), rest("runs/delete"), DELETE, runs.delete),
     Route("runs.restore", ("POST",), rest("runs/restore"), DELETE, runs.restore),

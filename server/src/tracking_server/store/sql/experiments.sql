@@ -1,21 +1,19 @@
--- name: get_experiment (postgresql)
-SELECT experiment_id, name, artifact_location, lifecycle_stage, creation_time, last_update_time, workspace,
+-- name: experiments_of_page (postgresql)
+-- Follows "WITH page AS (…)", which names experiment_id and position.
+SELECT e.experiment_id, name, artifact_location, lifecycle_stage, creation_time, last_update_time, workspace,
        (SELECT json_strip_nulls(json_agg(json_build_object('key', t.key, 'value', t.value) ORDER BY t.key))
           FROM experiment_tags t WHERE t.experiment_id = e.experiment_id)::text AS tags
-  FROM experiments e
- WHERE experiment_id = $1
+  FROM page JOIN experiments e ON e.experiment_id = page.experiment_id
+ ORDER BY page.position
 
--- name: get_experiment (sqlite)
+-- name: experiments_of_page (sqlite)
 -- differs because SQLite's JSON functions keep nulls unless a CASE leaves them out, and sort in a subquery
-SELECT experiment_id, name, artifact_location, lifecycle_stage, creation_time, last_update_time, workspace,
+SELECT e.experiment_id, name, artifact_location, lifecycle_stage, creation_time, last_update_time, workspace,
        (SELECT nullif(json_group_array(json(CASE WHEN t.value IS NULL THEN json_object('key', t.key)
                                                  ELSE json_object('key', t.key, 'value', t.value) END)), '[]')
           FROM (SELECT key, value FROM experiment_tags WHERE experiment_id = e.experiment_id ORDER BY key) t) AS tags
-  FROM experiments e
- WHERE experiment_id = $1
-
--- name: get_experiment_id_by_name
-SELECT experiment_id FROM experiments WHERE name = $1 AND workspace = 'default'
+  FROM page JOIN experiments e ON e.experiment_id = page.experiment_id
+ ORDER BY page.position
 
 -- name: lifecycle_stage
 SELECT lifecycle_stage FROM experiments WHERE experiment_id = $1

@@ -1,6 +1,3 @@
--- name: lifecycle_stage
-SELECT lifecycle_stage FROM runs WHERE run_uuid = $1
-
 -- name: lock_run (postgresql)
 -- differs because a SQLite transaction that writes has the database to itself
 SELECT lifecycle_stage, experiment_id FROM runs WHERE run_uuid = $1 FOR UPDATE
@@ -22,10 +19,9 @@ INSERT INTO tags (run_uuid, key, value) VALUES ($1, $2, $3)
 -- name: update_run
 UPDATE runs SET status = coalesce($2, status), end_time = coalesce($3, end_time), name = coalesce($4, name)
  WHERE run_uuid = $1
-RETURNING run_uuid, name, experiment_id, user_id, status, start_time, end_time, artifact_uri, lifecycle_stage
-
--- name: run_name_tag
-SELECT value FROM tags WHERE run_uuid = $1 AND key = 'mlflow.runName'
+RETURNING coalesce(nullif(name, ''),
+                   (SELECT value FROM tags WHERE tags.run_uuid = $1 AND key = 'mlflow.runName'), name) AS name,
+          run_uuid, experiment_id, user_id, status, start_time, end_time, artifact_uri, lifecycle_stage
 
 -- name: set_run_name_tag
 INSERT INTO tags (run_uuid, key, value) VALUES ($1, 'mlflow.runName', $2)
