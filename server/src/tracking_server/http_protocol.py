@@ -19,6 +19,8 @@ logger = logging.getLogger(__name__)
 
 # A client that is still sending gets a reset instead of the answer unless we read on for a while.
 _LINGER = 2.0
+# How long a new connection may take for its first request when the server is stopping.
+_LAST_REQUEST = 0.5
 
 
 class LimitedHttpToolsProtocol(HttpToolsProtocol):
@@ -32,6 +34,7 @@ class LimitedHttpToolsProtocol(HttpToolsProtocol):
     _header_timer: asyncio.TimerHandle | None = None
     _refusal: MlflowError | None = None
     _closed_to_input = False
+    _last_request = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's own
         super().connection_made(transport)
@@ -74,6 +77,8 @@ class LimitedHttpToolsProtocol(HttpToolsProtocol):
             )
         super().on_headers_complete()
         self._answers_due += 1
+        if self._last_request:
+            self.cycle.keep_alive = False
 
     def on_message_complete(self) -> None:
         self._awaiting_header = True
@@ -85,6 +90,14 @@ class LimitedHttpToolsProtocol(HttpToolsProtocol):
         super().on_response_complete()
         if self._closed_to_input and not self._answers_due:
             self.transport.close()
+
+    def shutdown(self) -> None:
+        """Called when the server stops. A connection that was just accepted may have its request on the way."""
+        if self.cycle is None and not self._closed_to_input:
+            self._last_request = True
+            self.loop.call_later(_LAST_REQUEST, self._close_unless_asked)
+        else:
+            super().shutdown()
 
     def send_400_response(self, msg: str) -> None:
         """Called by uvicorn for whatever its parser, or a callback of ours, does not accept."""
@@ -133,6 +146,10 @@ class LimitedHttpToolsProtocol(HttpToolsProtocol):
             self.transport.write_eof()
             self.loop.call_later(_LINGER, self.transport.close)
         else:
+            self.transport.close()
+
+    def _close_unless_asked(self) -> None:
+        if self.cycle is None:
             self.transport.close()
 
     def _start_header_timer(self) -> None:

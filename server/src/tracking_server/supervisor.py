@@ -177,10 +177,5 @@ class _Supervisor:
     async def _renew(self) -> None:
         """Replaces the workers one after the other, as for a new certificate; the socket stays open meanwhile."""
         for worker in self._workers:
-            if worker.ready.is_set():
-                ended = worker.pid
-                worker.terminate()
-                while worker.pid == ended:  # noqa: ASYNC110  the task that runs the worker starts the next one
-                    await asyncio.sleep(0.05)
-            await worker.ready.wait()
+            await worker.renew()
         logger.info("all workers were renewed")

@@ -37,6 +37,7 @@ class WorkerProcess:
         self._handover = pickle.dumps(Handover(config, listener.fileno()))
         self._process: asyncio.subprocess.Process | None = None
         self._proven = False
+        self._renewing = False
 
     @property
     def pid(self) -> int | None:
@@ -51,6 +52,9 @@ class WorkerProcess:
             code = await self._run_once()
             if not self._proven:
                 raise NeverReady
+            if self._renewing:
+                self._renewing = False
+                continue
             delay = backoff.delay()
             logger.warning(
                 "worker %d ended (%s); another one is started%s",
@@ -65,6 +69,14 @@ class WorkerProcess:
         if self._process is not None:
             with contextlib.suppress(ProcessLookupError):
                 self._process.terminate()
+
+    async def renew(self) -> None:
+        """Replaces the worker; returns when the new one serves."""
+        if self.ready.is_set():
+            self._renewing = True
+            self.ready.clear()
+            self.terminate()
+        await self.ready.wait()
 
     def kill(self) -> None:
         """Ends the worker at once."""

@@ -193,6 +193,35 @@ async def test_a_client_that_leaves_ends_its_request(serving: Serving) -> None:
     assert serving.app.disconnected == ["/a"]
 
 
+class TestStopping:
+    async def test_a_connection_just_accepted_gets_its_answer(self, serving: Serving) -> None:
+        client = await serving.connect()
+        await asyncio.sleep(0.1)
+        serving.server.should_exit = True
+        await asyncio.sleep(0.2)
+        await client.send(GET % b"a")
+        answer = await client.answer()
+        assert (answer.status, answer.headers["connection"]) == (200, "close")
+        assert await client.ended() == b""
+
+    async def test_one_that_stays_silent_is_closed(self, serving: Serving) -> None:
+        client = await serving.connect()
+        await asyncio.sleep(0.1)
+        serving.server.should_exit = True
+        assert await client.ended() == b""
+
+    async def test_a_request_in_progress_is_answered_and_an_idle_connection_closed(self, serving: Serving) -> None:
+        busy, idle = await serving.connect(), await serving.connect()
+        await idle.send(GET % b"a")
+        await idle.answer()
+        await busy.send(GET % b"slow")
+        await asyncio.sleep(0.1)
+        serving.server.should_exit = True
+        assert await idle.ended() == b""
+        serving.app.released.set()
+        assert (await busy.answer()).headers["connection"] == "close"
+
+
 @pytest.mark.parametrize("upgrade", [b"websocket", b"h2c"])
 async def test_an_upgrade_is_ignored_and_the_connection_serves_on(serving: Serving, upgrade: bytes) -> None:
     client = await serving.connect()
