@@ -122,6 +122,12 @@ def test_what_cannot_be_reached_is_named(run: RunCommand) -> None:
     assert doctor.reasons == {"route", "unknown"}
 
 
+def test_a_file_that_is_no_database_is_named(run: RunCommand, tmp_path: Path) -> None:
+    (tmp_path / "notes.db").write_text("no database" * 1000)
+    doctor = Doctor(run, TRACKING_SERVER_DATABASE_URI="sqlite:///notes.db")
+    assert (doctor.states["database"], doctor.exit_code) == ("failed", ExitCode.UNREACHABLE)
+
+
 def test_an_object_store_is_reached_with_its_keys_alone(run: RunCommand, s3_server: S3Server, tmp_path: Path) -> None:
     destination = s3_server.create_bucket("doctor")
     secret_key = tmp_path / "secret-key"
