@@ -208,6 +208,7 @@ async def test_the_host_that_takes_writes_is_used(
             assert admin.execute("SELECT id FROM item").fetchall() == [(2,)]
     finally:
         postgres_server.execute(f"ALTER ROLE mlflow PASSWORD '{postgres_server.password}'")
+        postgres_server.drop_database(name)
 
 
 async def test_a_server_turned_standby_is_left(
