@@ -8,7 +8,7 @@ from __future__ import annotations
 import http.client
 import json
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
@@ -63,6 +63,7 @@ class Client:
     port: int
     run_id: str = ""
     model_id: str = ""
+    root: str = ""
 
     def send(
         self, method: str, path: str, body: bytes | None = None, headers: Mapping[str, str] | None = None
@@ -99,24 +100,36 @@ class Servers:
         """How the two answers differ; None if they are equal."""
         sent = {name.replace("_", "-"): value for name, value in headers.items()}
         stock, ours = (client.send(method, path, body, sent) for client in (self.stock, self.ours))
-        replaced = ours.body.replace(self.ours.run_id.encode(), self.stock.run_id.encode())
-        replaced = replaced.replace(self.ours.model_id.encode(), self.stock.model_id.encode())
+        replaced = ours.body
+        for name in ("run_id", "model_id"):
+            if getattr(self.ours, name):
+                replaced = replaced.replace(getattr(self.ours, name).encode(), getattr(self.stock, name).encode())
         ours = Reply(ours.status, ours.headers, replaced)
         if stock.comparable() == ours.comparable():
             return None
         return f"stock {stock.comparable()}\nours  {ours.comparable()}"
 
 
+def new_run(client: Client, **experiment: str) -> dict[str, str]:
+    """The info of a run in an experiment of its own."""
+    created = client.post(f"{API}/experiments/create", {"name": secrets.token_hex(8), **experiment})
+    run = client.post(f"{API}/runs/create", {"experiment_id": created["experiment_id"], "start_time": 1})["run"]
+    info: dict[str, str] = run["info"]  # type: ignore[index]  # the shape of runs/create
+    return info
+
+
 def prepare(client: Client) -> None:
     """A run, a logged model and a model version, with files in each."""
-    run = client.post(f"{API}/runs/create", {"experiment_id": "0", "start_time": 1})["run"]
-    client.run_id = run["info"]["run_id"]  # type: ignore[index]  # the shape of runs/create
-    model = client.post(f"{API}/logged-models", {"experiment_id": "0", "name": "m"})["model"]
-    client.model_id = model["info"]["model_id"]  # type: ignore[index]  # the shape of logged-models
-    location = f"mlflow-artifacts:/0/{client.run_id}/artifacts"
+    run = new_run(client)
+    client.run_id = run["run_id"]
+    model = client.post(f"{API}/logged-models", {"experiment_id": run["experiment_id"], "name": "m"})["model"]
+    info: dict[str, str] = model["info"]  # type: ignore[index]  # the shape of logged-models
+    client.model_id = info["model_id"]
+    client.root = run["artifact_uri"].removeprefix("mlflow-artifacts:/")
     client.post(f"{API}/registered-models/create", {"name": "reg"})
-    client.post(f"{API}/model-versions/create", {"name": "reg", "source": f"{location}/sub", "run_id": client.run_id})
-    for root in (f"0/{client.run_id}/artifacts", f"0/models/{client.model_id}/artifacts", "shared"):
+    source = f"{run['artifact_uri']}/sub"
+    client.post(f"{API}/model-versions/create", {"name": "reg", "source": source, "run_id": client.run_id})
+    for root in (client.root, info["artifact_uri"].removeprefix("mlflow-artifacts:/"), "shared"):
         for name, content in CONTENTS.items():
             reply = client.send("PUT", f"{PROXY}/{root}/{quote(quote(name)) if '%' in name else quote(name)}", content)
             assert reply.status == 200, (name, reply)
@@ -128,7 +141,7 @@ def servers(
     module_start: Starter,
     databases: Databases,
     tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[Servers]:
+) -> Servers:
     folder = tmp_path_factory.mktemp(f"artifacts-{request.param}")
     environment: dict[str, str] = {}
     settings: dict[str, str] = {}
@@ -158,7 +171,7 @@ def servers(
     pair = Servers(Client(stock.port), Client(ours.port), request.param)
     prepare(pair.stock)
     prepare(pair.ours)
-    yield pair
+    return pair
 
 
 RUN = "{run}"
@@ -250,7 +263,8 @@ def test_a_model_versions_files(servers: Servers) -> None:
 def test_no_path_leads_out(servers: Servers, method: str, path: str) -> None:
     body = b"x" if method == "PUT" else None
     reply = servers.ours.send(method, f"{PROXY}/{path}", body)
-    assert 400 <= reply.status < 500
+    # Flask redirects to the path with single slashes, below the same root.
+    assert 400 <= reply.status < 500 or (reply.status == 308 and reply.headers["location"].startswith(f"{PROXY}/"))
     assert b"root:" not in reply.body
     difference = servers.differ(method, f"{PROXY}/{path}", body)
     assert difference is None
@@ -306,8 +320,8 @@ def test_uploads_from_the_ui(servers: Servers) -> None:
     assert servers.differ("GET", f"{API}/artifacts/list?run_id={RUN}") is None
     assert servers.differ("GET", f"{API}/artifacts/list?run_id={RUN}&path=ui") is None
     for client in (servers.stock, servers.ours):
-        client.send("DELETE", f"{PROXY}/0/{client.run_id}/artifacts/ui")
-        client.send("DELETE", f"{PROXY}/0/{client.run_id}/artifacts/top.json")
+        client.send("DELETE", f"{PROXY}/{client.root}/ui")
+        client.send("DELETE", f"{PROXY}/{client.root}/top.json")
 
 
 def test_uploads_and_deletions(servers: Servers) -> None:
@@ -409,12 +423,7 @@ def test_a_root_outside_the_destination_is_left_to_stock(servers: Servers, tmp_p
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "elsewhere" / "file.txt").write_text("outside")
     for client in (servers.stock, servers.ours):
-        created = client.post(
-            f"{API}/experiments/create",
-            {"name": f"elsewhere-{secrets.token_hex(4)}", "artifact_location": f"{tmp_path}"},
-        )
-        run = client.post(f"{API}/runs/create", {"experiment_id": created["experiment_id"], "start_time": 1})["run"]
-        run_id = run["info"]["run_id"]  # type: ignore[index]  # the shape of runs/create
+        run_id = new_run(client, artifact_location=str(tmp_path))["run_id"]
         folder = tmp_path / run_id / "artifacts"
         folder.mkdir(parents=True)
         (folder / "file.txt").write_text("direct")
@@ -461,8 +470,7 @@ def test_serving_switched_off(start: Starter, databases: Databases, tmp_path: Pa
     ):
         assert pair.differ(method, path) is None, path
     for client in (pair.stock, pair.ours):
-        run = client.post(f"{API}/runs/create", {"experiment_id": "0", "start_time": 1})["run"]
-        info = run["info"]  # type: ignore[index]  # the shape of runs/create
+        info = new_run(client)
         client.run_id = info["run_id"]
         folder = Path(info["artifact_uri"])
         folder.mkdir(parents=True)
