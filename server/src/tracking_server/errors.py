@@ -68,7 +68,8 @@ _CLASSIFICATION: dict[ErrorCode, tuple[str, str]] = {
 class MlflowError(Exception):
     """An error that the client is told about, in MLflow's own shape.
 
-    ``status`` overrides the code's HTTP status where HTTP has a more exact one (413, 408, 431).
+    ``status`` overrides the code's HTTP status where HTTP has a more exact one (413, 408, 431); ``classification``
+    overrides the code's sqlstate and error class where stock has a more exact one.
     """
 
     def __init__(
@@ -78,19 +79,20 @@ class MlflowError(Exception):
         *,
         status: int | None = None,
         headers: tuple[tuple[bytes, bytes], ...] = (),
+        classification: tuple[str, str] | None = None,
     ) -> None:
         super().__init__(message)
         self.message = message
         self.code = code
         self.status = status if status is not None else HTTP_STATUS[code]
         self.headers = headers
+        self.classification = classification or _CLASSIFICATION.get(code)
 
     def body(self) -> bytes:
         """The JSON object stock answers: error_code, message and, where it has one, a classification."""
         answer = {"error_code": self.code.value, "message": self.message}
-        classification = _CLASSIFICATION.get(self.code)
-        if classification is not None:
-            answer["sqlstate"], answer["error_class"] = classification
+        if self.classification is not None:
+            answer["sqlstate"], answer["error_class"] = self.classification
         return msgspec.json.encode(answer)
 
 

@@ -28,6 +28,7 @@ from tracking_server.search.grammar import (
     remember,
     sides,
     text_list,
+    text_value,
 )
 from tracking_server.search.identifiers import experiment_identifier
 from tracking_server.search.order_by import parse_order_by
@@ -136,8 +137,7 @@ def _condition(builder: StatementBuilder, comparison: Comparison) -> str:
     column = f"e.{key}"
     if isinstance(value, int | float):
         return _number_condition(builder, key, comparator, value)
-    if not isinstance(value, str | tuple):
-        raise TypeError(f"expected text, not {value!r}")
+    value = text_value(comparison)
     if key == "experiment_id":
         return _id_condition(builder, column, comparator, value)
     if comparator not in _LIST_COMPARATORS:

@@ -52,6 +52,13 @@ class Comparison:
     value: Value
 
 
+def text_value(comparison: Comparison) -> str | tuple[str, ...]:
+    """The value of a comparison for which the parser lets nothing but strings through."""
+    if not isinstance(comparison.value, str | tuple):
+        raise TypeError(f"expected text in {comparison}")
+    return comparison.value
+
+
 @dataclass(frozen=True, slots=True)
 class Clause:
     """The tokens of one comparison, without whitespace; ``text`` is how messages quote it."""
@@ -74,12 +81,16 @@ def remember(parse: Callable[[str], T]) -> Callable[[str], T]:
     return lookup
 
 
-def read_statements(text: str) -> tuple[Statement, ...] | None:
-    """What sqlparse makes of ``text``; None when it gives up (depth, number of tokens, or a flaw of its own)."""
+class Unreadable(Exception):
+    """sqlparse gave up on a text: its depth, its number of tokens, or a flaw of sqlparse's own; says which."""
+
+
+def read_statements(text: str) -> tuple[Statement, ...]:
+    """What sqlparse makes of ``text``. Raises Unreadable."""
     try:
         return tuple(sqlparse.parse(text))
-    except Exception:  # whatever its grouping trips over is the text's fault, and stock answers all of it alike
-        return None
+    except Exception as error:  # whatever its grouping trips over is the text's fault; stock answers it all alike
+        raise Unreadable(repr(error)) from error
 
 
 def read_filter(text: str, *, quoted_in_messages: bool = False) -> tuple[Clause, ...]:
@@ -88,9 +99,10 @@ def read_filter(text: str, *, quoted_in_messages: bool = False) -> tuple[Clause,
     ``quoted_in_messages``: searching runs quotes each refused part in its message, the others do not.
     Raises INVALID_PARAMETER_VALUE for what is not one list of comparisons.
     """
-    statements = read_statements(text)
-    if statements is None:
-        raise invalid_parameter(f"Error on parsing filter '{text}'")
+    try:
+        statements = read_statements(text)
+    except Unreadable:
+        raise invalid_parameter(f"Error on parsing filter '{text}'") from None
     if not statements:
         raise invalid_parameter(f"Invalid filter '{text}'. Could not be parsed.")
     if len(statements) > 1:

@@ -12,7 +12,7 @@ from sqlparse import tokens as token_types
 from sqlparse.sql import Identifier, Token
 
 from tracking_server.errors import ErrorCode, MlflowError, invalid_parameter
-from tracking_server.search.grammar import read_statements, remember
+from tracking_server.search.grammar import Unreadable, read_statements, remember
 
 _TIMESTAMP = "timestamp"
 
@@ -40,9 +40,10 @@ def parse_order_by(text: str) -> tuple[str, bool]:
 
 
 def _identifier_with_direction(text: str) -> str:
-    statements = read_statements(text)
-    if statements is None:
-        raise invalid_parameter(f"Error on parsing order_by clause '{text}'")
+    try:
+        statements = read_statements(text)
+    except Unreadable:
+        raise invalid_parameter(f"Error on parsing order_by clause '{text}'") from None
     if len(statements) != 1:
         raise _unparsable(text)
     tokens = statements[0].tokens

@@ -25,6 +25,7 @@ from tracking_server.search.grammar import (
     remember,
     sides,
     text_list,
+    text_value,
 )
 from tracking_server.search.identifiers import run_identifier
 from tracking_server.search.order_by import duplicate_fields, parse_order_by
@@ -176,9 +177,9 @@ def _condition(builder: StatementBuilder, comparison: Comparison) -> str:
         # Runs of MLflow before 1.30 have their name in this tag only.
         kind, key = Kind.TAG, _RUN_NAME_TAG
     if kind is Kind.ATTRIBUTE:
-        return _attribute_condition(builder, f"r.{_COLUMNS[key]}", comparator, value)
+        return _attribute_condition(builder, f"r.{_COLUMNS[key]}", comparison)
     if kind is Kind.DATASET:
-        return _dataset_condition(builder, key, comparator, value)
+        return _dataset_condition(builder, comparison)
     owned = f"FROM {_TABLES[kind]} AS c WHERE c.run_uuid = r.run_uuid AND c.key = {builder.text(key)}"
     if isinstance(value, float):
         test = f"c.value {comparator} {builder.real(value)}"
@@ -187,18 +188,20 @@ def _condition(builder: StatementBuilder, comparison: Comparison) -> str:
         return f"EXISTS (SELECT 1 {owned} AND {test})"
     if value is None:
         return f"{'NOT ' if comparator == 'IS NULL' else ''}EXISTS (SELECT 1 {owned})"
-    return f"EXISTS (SELECT 1 {owned} AND {builder.condition('c.value', comparator, _text(value))})"
+    return f"EXISTS (SELECT 1 {owned} AND {builder.condition('c.value', comparator, text_value(comparison))})"
 
 
-def _attribute_condition(builder: StatementBuilder, column: str, comparator: str, value: Value) -> str:
+def _attribute_condition(builder: StatementBuilder, column: str, comparison: Comparison) -> str:
+    comparator, value = comparison.comparator, comparison.value
     if isinstance(value, float):
         return f"{column} {comparator} {builder.real(value)}"
     if isinstance(value, int):
         return f"{column} {comparator} {builder.bigint(value)}"
-    return builder.condition(column, comparator, _text(value))
+    return builder.condition(column, comparator, text_value(comparison))
 
 
-def _dataset_condition(builder: StatementBuilder, key: str, comparator: str, value: Value) -> str:
+def _dataset_condition(builder: StatementBuilder, comparison: Comparison) -> str:
+    key, comparator, value = comparison.key, comparison.comparator, text_value(comparison)
     # The types follow from what the ids refer to; they are there for the index.
     inputs = (
         "FROM inputs AS i JOIN datasets AS d ON d.dataset_uuid = i.source_id{} "
@@ -206,17 +209,10 @@ def _dataset_condition(builder: StatementBuilder, key: str, comparator: str, val
     )
     if key == "context":
         joined = inputs.format(" JOIN input_tags AS t ON t.input_uuid = i.input_uuid")
-        test = f"t.name = '{_DATASET_CONTEXT_TAG}' AND {builder.condition('t.value', comparator, _text(value))}"
+        test = f"t.name = '{_DATASET_CONTEXT_TAG}' AND {builder.condition('t.value', comparator, value)}"
     else:
-        joined, test = inputs.format(""), builder.condition(f"d.{key}", comparator, _text(value))
+        joined, test = inputs.format(""), builder.condition(f"d.{key}", comparator, value)
     return f"EXISTS (SELECT 1 {joined} AND {test})"
-
-
-def _text(value: Value) -> str | tuple[str, ...]:
-    """The value of a comparison that the parser allows only strings for."""
-    if not isinstance(value, str | tuple):
-        raise TypeError(f"expected text, not {value!r}")
-    return value
 
 
 def parse_ordering(text: str) -> tuple[Kind, str, bool]:
