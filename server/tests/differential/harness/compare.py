@@ -19,6 +19,7 @@ _UNORDERED = re.compile(
     r"|(^|\.)(inputs\.(dataset_inputs|model_inputs)|dataset_inputs\.\d+\.tags|outputs\.model_outputs)$"
     r"|(^|\.)(experiment|experiments\.\d+|registered_model|registered_models\.\d+|model_version|model_versions\.\d+"
     r"|latest_versions\.\d+)\.(tags|aliases)$"
+    r"|(^|\.)(registered_model|registered_models\.\d+)\.latest_versions$"
     r"|(^|\.)(model|models\.\d+)\.(info\.tags|data\.(params|metrics))$"
 )
 _TOKEN_FIELDS = ("next_page_token", "page_token")
@@ -58,6 +59,8 @@ class Comparison:
     ids: IdPairs
     stock_times: StepTimes
     ours_times: StepTimes
+    stock_folder: str = "(no folder)"
+    ours_folder: str = "(no folder)"
 
     def differences(
         self, stock: object, ours: object, place: str = "", *, unordered: Sequence[str] = ()
@@ -103,6 +106,8 @@ class Comparison:
         if isinstance(stock, str) and isinstance(ours, str):
             if place.rsplit(".", 1)[-1] in _TOKEN_FIELDS:
                 return self._same_token(stock, ours)
+            # Some messages show a relative path below the server's working folder.
+            stock, ours = stock.replace(self.stock_folder, "<folder>"), ours.replace(self.ours_folder, "<folder>")
             stock, ours = _PRINTED_SET.sub(_sorted_set, stock), _PRINTED_SET.sub(_sorted_set, ours)
             if _SQLALCHEMY_TAIL.search(stock):
                 prefix = _SQLALCHEMY_TAIL.sub("", stock)

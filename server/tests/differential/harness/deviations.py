@@ -75,6 +75,40 @@ DEVIATIONS: tuple[Deviation, ...] = (
         (INVALID,),
         (post("runs/search", {"experiment_ids": ["0"], "order_by": ["metrics.m", "metrics.m"]}),),
     ),
+    Deviation(
+        "a model source that is a file of another host",
+        "the source is wrong, as any other that cannot be served",
+        r"is not a valid remote uri\. For remote access on windows",
+        (INVALID,),
+        (
+            post("registered-models/create", {"name": "m"}),
+            post("model-versions/create", {"name": "m", "source": "file://example.com/srv/model"}),
+        ),
+    ),
+    Deviation(
+        "a model source that names a stage without versions",
+        "what is not there is not there; stock forgets the error code",
+        r"No versions of model with name '.*' and stage '.*' found",
+        (INVALID, ABSENT),
+        (
+            post("registered-models/create", {"name": "m"}),
+            post("model-versions/create", {"name": "m", "source": "models:/m/Production"}),
+        ),
+    ),
+    Deviation(
+        "archiving the versions of an inactive stage",
+        "stock means to refuse it, but forgets the error code",
+        r"Model version transition cannot archive existing model versions because",
+        (INVALID,),
+        (
+            post("registered-models/create", {"name": "m"}),
+            post("model-versions/create", {"name": "m", "source": "s3://b/m"}),
+            post(
+                "model-versions/transition-stage",
+                {"name": "m", "version": "1", "stage": "None", "archive_existing_versions": True},
+            ),
+        ),
+    ),
 )
 
 

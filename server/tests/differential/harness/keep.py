@@ -38,7 +38,7 @@ def main(place: Path) -> None:
                 server.launch()
                 stack.callback(server.stop)
                 servers.append(server)
-                found[f"{name}-{dialect}"] = {"url": server.url, "uri": uri}
+                found[f"{name}-{dialect}"] = {"url": server.url, "uri": uri, "folder": str(server.folder)}
         for server in servers:
             server.wait_until_ready()
         place.write_text(json.dumps(found))

@@ -18,11 +18,15 @@ from differential.harness.wire import Answer, Exchanges
 
 @dataclass(slots=True)
 class Side:
-    """One server: how to talk to it, how to look into its database, and what the script saved from its answers."""
+    """One server: how to talk to it, how to look into its database, and what the script saved from its answers.
+
+    ``folder`` is its working folder.
+    """
 
     url: str
     connection: Exchanges
     dump: Dump
+    folder: str = "(no folder)"
     names: dict[str, str] = field(default_factory=dict)
     times: StepTimes = field(default_factory=StepTimes)
 
@@ -55,7 +59,7 @@ class Pair:
         self.stock = stock
         self.ours = ours
         self._ours_is_stock = ours_is_stock
-        self._comparison = Comparison(IdPairs(), stock.times, ours.times)
+        self._comparison = self._new_comparison()
 
     def check(self, script: Script) -> None:
         """Runs the whole script from an empty database; raises Unequal with every difference in answers and rows."""
@@ -71,7 +75,11 @@ class Pair:
         for side in (self.stock, self.ours):
             side.dump.reset(number)
             side.names, side.times = {}, StepTimes()
-        self._comparison = Comparison(IdPairs(), self.stock.times, self.ours.times)
+        self._comparison = self._new_comparison()
+
+    def _new_comparison(self) -> Comparison:
+        stock, ours = self.stock, self.ours
+        return Comparison(IdPairs(), stock.times, ours.times, stock.folder, ours.folder)
 
     def run(self, steps: Iterable[Call]) -> list[Finding]:
         """Sends the steps to both servers, stock first; returns what differs, and goes on after a difference."""

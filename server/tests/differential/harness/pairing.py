@@ -44,7 +44,7 @@ def make_pair(dialect: Dialect, folder: Path, databases: Databases) -> Iterator[
         for name in ("stock", "ours"):
             borrowed = _running(f"{name}-{dialect}") if name == "stock" or ours_is_stock else None
             if borrowed is not None:
-                url, uri = borrowed["url"], borrowed["uri"]
+                url, uri, home = borrowed["url"], borrowed["uri"], borrowed["folder"]
             else:
                 uri = databases.create(dialect)
                 make = stock_server if name == "stock" or ours_is_stock else our_server
@@ -52,8 +52,8 @@ def make_pair(dialect: Dialect, folder: Path, databases: Databases) -> Iterator[
                 server.launch()
                 stack.callback(server.stop)
                 started.append(server)
-                url = server.url
-            sides.append(Side(url, Connection(url), dump_of(uri)))
+                url, home = server.url, str(server.folder)
+            sides.append(Side(url, Connection(url), dump_of(uri), home))
         for server in started:
             server.wait_until_ready()
         pair = Pair(dialect, sides[0], sides[1], ours_is_stock=ours_is_stock)
