@@ -8,6 +8,7 @@ mlflow/server/handlers.py ``_get_request_message``.
 from __future__ import annotations
 
 import codecs
+import contextlib
 import json
 import math
 import re
@@ -33,6 +34,10 @@ _MAX_NESTING = 100
 
 class _NotParsed(Exception):
     """A value does not fit its field (protobuf's ParseError)."""
+
+
+class _UnknownMember(Exception):
+    """An enum has no member of this name, which protobuf overlooks where it overlooks unknown fields."""
 
 
 def _keep_undecodable_escapes(error: UnicodeError) -> tuple[str, int]:
@@ -210,7 +215,10 @@ def _enum_member(value: Any, enum_class: type[Any]) -> ProtoEnum:
     for member in enum_class:
         if value == member.value:
             return member  # type: ignore[no-any-return]  # enum classes of messages are ProtoEnum
-    number = int(value)
+    try:
+        number = int(value)
+    except ValueError:
+        raise _UnknownMember from None
     for member in enum_class:
         if number == member.number:
             return member  # type: ignore[no-any-return]  # as above
@@ -244,7 +252,8 @@ def _parse(request: Any, message: type[M], depth: int) -> tuple[M, bool]:
                 values[field.name] = _parse_map(value)
             else:
                 assert field.convert is not None
-                values[field.name] = field.convert(value)
+                with contextlib.suppress(_UnknownMember):
+                    values[field.name] = field.convert(value)
             if not parsed:
                 break
     except OverflowError:
@@ -282,16 +291,19 @@ def _parse_list(value: Any, field: _Field, items: list[Any], depth: int) -> bool
     if not isinstance(value, list):
         raise _NotParsed
     for item in value:
-        if item is None:
-            raise _NotParsed
         if field.nested is not None:
-            nested, parsed = _parse_nested(item, field.nested, depth)
+            # protobuf has added the empty item by the time it sees that null is none.
+            nested, parsed = _parse_nested({} if item is None else item, field.nested, depth)
+            parsed = parsed and item is not None
             items.append(nested)
             if not parsed:
                 return False
+        elif item is None:
+            raise _NotParsed
         else:
             assert field.convert is not None
-            items.append(field.convert(item))
+            with contextlib.suppress(_UnknownMember):
+                items.append(field.convert(item))
     return True
 
 

@@ -45,6 +45,7 @@ class LogMetric(Message):
 )
 async def log_metric(message: LogMetric, services: Services) -> bytes:
     value = to_float(message.value)
+    _check_dataset(message.dataset_name, message.dataset_digest)
     check_metric(message.key, value, message.timestamp)
     row = metric_row(message.run_id, message.key, value, message.timestamp, message.step)
     entry = LogEntry(message.run_id, (row,))
@@ -127,6 +128,8 @@ class LogBatch(Message):
 )
 async def log_batch(message: LogBatch, services: Services) -> bytes:
     run_id = message.run_id
+    for metric in message.metrics:
+        _check_dataset(metric.dataset_name, metric.dataset_digest)
     if not _RUN_ID.match(run_id):
         raise invalid_value("run_id", run_id)
     rows = _metric_rows(run_id, message.metrics)
@@ -154,6 +157,11 @@ def _metric_rows(run_id: str, metrics: Sequence[BatchMetric]) -> list[MetricRow]
         check_metric(metric.key, value, metric.timestamp, f"metrics[{index}]")
         rows.append(metric_row(run_id, metric.key, value, metric.timestamp, metric.step))
     return rows
+
+
+def _check_dataset(name: str | None, digest: str | None) -> None:
+    if bool(name) != bool(digest):
+        raise invalid_parameter("Both dataset_name and dataset_digest must be provided if one is provided")
 
 
 def _model_metric(model_id: str, row: MetricRow, dataset_name: str | None, dataset_digest: str | None) -> ModelMetric:

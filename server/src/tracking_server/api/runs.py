@@ -12,7 +12,7 @@ from tracking_server.api import rules
 from tracking_server.api.messages import INT32_MIN, Int64, KeyValue, Message, RequiredText, RunStatus, ViewType
 from tracking_server.api.operation import EMPTY, operation
 from tracking_server.api.run_names import random_run_name
-from tracking_server.errors import invalid_parameter
+from tracking_server.errors import ErrorCode, MlflowError, invalid_parameter
 from tracking_server.search.runs import runs_page
 from tracking_server.services import Services
 from tracking_server.store import run_reads, runs
@@ -63,6 +63,9 @@ async def create(message: CreateRun, services: Services) -> bytes:
     name = message.run_name or name_tag or random_run_name()
     if not name_tag:
         tags.append((RUN_NAME_TAG, name))
+    if not message.experiment_id:
+        # Stock takes the default experiment's location and then fails to store the run without an experiment.
+        raise MlflowError("A run needs an experiment_id.", ErrorCode.BAD_REQUEST)
     run_id = uuid.uuid4().hex
     experiment_id = parse_experiment_id(message.experiment_id)
     new = runs.NewRun(run_id, experiment_id, name, message.user_id, message.start_time, tags)

@@ -8,11 +8,10 @@ from tracking_server.clock import now_millis
 from tracking_server.errors import ErrorCode, MlflowError, does_not_exist, invalid_parameter
 from tracking_server.search.plan import SearchPlan
 from tracking_server.store.assessments import refuse_if_assessed
-from tracking_server.store.database import Connection, Database, IntegrityViolation, Row
+from tracking_server.store.database import Connection, Database, DataViolation, Dialect, IntegrityViolation, Row
 from tracking_server.store.queries import Query, QueryFile
 
 _QUERIES = QueryFile("experiments")
-_MAX_ID = 2**31 - 1
 _MAX_CUSTOM_VIEWS = 50
 _CUSTOM_VIEW_PREFIX = "mlflow.customView.view"
 
@@ -37,10 +36,7 @@ _BY_NAME = _of_page(
 
 async def get(database: Database, experiment_id: int) -> Row:
     """The experiment with its tags as JSON text (NULL for none). Raises RESOURCE_DOES_NOT_EXIST."""
-    row = await database.fetch_one(_BY_ID, experiment_id) if abs(experiment_id) <= _MAX_ID else None
-    if row is None:
-        raise _no_experiment(experiment_id)
-    return row
+    return await find(database, _BY_ID, experiment_id)
 
 
 async def get_by_name(database: Database, name: str) -> Row | None:
@@ -110,11 +106,7 @@ async def delete_tag(connection: Connection, experiment_id: int, key: str, given
 
 async def require_active(connection: Connection, experiment_id: int) -> None:
     """Raises unless the experiment exists and is active."""
-    row = None
-    if abs(experiment_id) <= _MAX_ID:
-        row = await connection.fetch_one(_QUERIES["lifecycle_stage"], experiment_id)
-    if row is None:
-        raise _no_experiment(experiment_id)
+    row = await find(connection, _QUERIES["lifecycle_stage"], experiment_id)
     if row[0] != "active":
         raise invalid_parameter(
             f"The experiment {experiment_id} must be in the 'active' state. Current state is {row[0]}."
@@ -135,12 +127,21 @@ def too_many_custom_views(where: str) -> MlflowError:
 
 
 async def _locked_stage(connection: Connection, experiment_id: int) -> str:
-    row = None
-    if abs(experiment_id) <= _MAX_ID:
-        row = await connection.fetch_one(_QUERIES["lock_lifecycle_stage"], experiment_id)
+    return str((await find(connection, _QUERIES["lock_lifecycle_stage"], experiment_id))[0])
+
+
+async def find(source: Database | Connection, query: Query, experiment_id: int) -> Row:
+    """The first row of ``query``, which takes an experiment's id. Raises RESOURCE_DOES_NOT_EXIST without one."""
+    try:
+        row = await source.fetch_one(query, experiment_id)
+    except DataViolation:
+        # An id that no row can have; PostgreSQL refuses it, in stock too, but SQLite has nothing to say.
+        if source.dialect is Dialect.POSTGRESQL:
+            raise
+        row = None
     if row is None:
         raise _no_experiment(experiment_id)
-    return str(row[0])
+    return row
 
 
 def _no_experiment(experiment_id: int) -> MlflowError:

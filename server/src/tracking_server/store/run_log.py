@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tracking_server.errors import MlflowError, does_not_exist, invalid_parameter
-from tracking_server.store.database import Connection, Database, Dialect, StoreError
+from tracking_server.store.database import Connection, Database, DataViolation, Dialect, StoreError
 from tracking_server.store.group_commit import GroupCommit
 from tracking_server.store.queries import Query, QueryFile
 
@@ -127,6 +127,11 @@ async def _log_params(connection: Connection, entries: Sequence[LogEntry], outco
         return
     found = await _fetch_batch(connection, _QUERIES["existing_params"], *map(list, zip(*wanted, strict=True)))
     known = {(row[0], row[1]): row[2] for row in found}
+    if connection.dialect is Dialect.POSTGRESQL and any(
+        "\0" in value for entry in entries for _, value in entry.params
+    ):
+        # Only a new parameter's value would reach the database, which refuses it.
+        raise DataViolation("PostgreSQL text fields cannot contain NUL (0x00) bytes")
     new: dict[tuple[str, str], str] = {}
     for index, entry in enumerate(entries):
         if outcomes[index] is not None:

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 from tracking_server.clock import now_millis
 from tracking_server.errors import does_not_exist, invalid_parameter
+from tracking_server.store import experiments
 from tracking_server.store.assessments import refuse_if_assessed
 from tracking_server.store.database import Connection, Row
 from tracking_server.store.queries import QueryFile
 
 _QUERIES = QueryFile("runs")
-_MAX_EXPERIMENT_ID = 2**31 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +32,7 @@ async def create(connection: Connection, run: NewRun, artifact_uri: Callable[[st
 
     Returns that location.
     """
-    experiment = None
-    if abs(run.experiment_id) <= _MAX_EXPERIMENT_ID:
-        experiment = await connection.fetch_one(_QUERIES["experiment_of_new_run"], run.experiment_id)
-    if experiment is None:
-        raise does_not_exist(f"No Experiment with id={run.experiment_id} exists")
+    experiment = await experiments.find(connection, _QUERIES["experiment_of_new_run"], run.experiment_id)
     if experiment["lifecycle_stage"] != "active":
         raise invalid_parameter(
             f"The experiment {run.experiment_id} must be in the 'active' state."
