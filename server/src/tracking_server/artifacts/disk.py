@@ -55,19 +55,19 @@ class DiskStore:
     async def put(self, path: str, chunks: AsyncIterator[bytes], size: int | None) -> None:
         upload = _Upload(path)
         try:
-            await _on_thread(self._start_upload, upload)
             pending: list[bytes] = []
             waiting = 0
             async for chunk in chunks:
                 pending.append(chunk)
                 waiting += len(chunk)
                 if waiting >= CHUNK_SIZE:
-                    await _on_thread(upload.write, pending)
+                    await _on_thread(self._write, upload, pending)
                     pending, waiting = [], 0
-            await _on_thread(upload.publish, pending)
+            await _on_thread(self._finish, upload, pending)
         except BaseException:
             # Cancelled, too: the client went away.
-            await _on_thread(upload.discard)
+            if upload.begun:
+                await _on_thread(upload.discard)
             raise
 
     async def delete(self, path: str) -> None:
@@ -123,7 +123,16 @@ class DiskStore:
         reader.read_ahead()
         return OpenArtifact(details, start, stop, reader)
 
-    def _start_upload(self, upload: _Upload) -> None:
+    def _write(self, upload: _Upload, chunks: list[bytes]) -> None:
+        if not upload.begun:
+            self._begin(upload)
+        upload.write(chunks)
+
+    def _finish(self, upload: _Upload, chunks: list[bytes]) -> None:
+        self._write(upload, chunks)
+        upload.publish()
+
+    def _begin(self, upload: _Upload) -> None:
         path = upload.path
         directory, name = posixpath.split(path)
         check_directory(directory)
@@ -203,6 +212,10 @@ class _Upload:
         self._unfinished = Path()
         self._file: io.FileIO | None = None
 
+    @property
+    def begun(self) -> bool:
+        return self._file is not None
+
     def begin(self, target: Path) -> None:
         # Directories are only made for a complete upload: a broken one leaves none behind.
         directory = _nearest_existing(target.parent)
@@ -217,8 +230,7 @@ class _Upload:
             while rest:
                 rest = rest[self._file.write(rest) :]
 
-    def publish(self, chunks: list[bytes]) -> None:
-        self.write(chunks)
+    def publish(self) -> None:
         assert self._file is not None
         with _translated(self.path, writing=True):
             os.fsync(self._file.fileno())

@@ -6,7 +6,7 @@ Bodies move chunk by chunk: no operation holds a whole artifact in memory.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -96,18 +96,6 @@ class MultipartUpload:
 
     upload_id: str
     part_urls: Sequence[str]
-
-
-class PresigningStore(ArtifactStore, Protocol):
-    """A store whose objects a client can read and write directly through URLs that carry a signature."""
-
-    async def presign_download(self, path: str, seconds: int) -> tuple[str, Details]: ...
-
-    async def create_multipart(self, path: str, parts: int) -> MultipartUpload: ...
-
-    async def complete_multipart(self, path: str, upload_id: str, etags: Mapping[int, str]) -> None: ...
-
-    async def abort_multipart(self, path: str, upload_id: str) -> None: ...
 
 
 def no_such_artifact(path: str) -> MlflowError:
