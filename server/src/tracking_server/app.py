@@ -35,7 +35,7 @@ class Application:
 
     def __init__(self, config: Config) -> None:
         self._config = config
-        self._gate = NativeGate(config)
+        self._gate = NativeGate(config, os.environ)
         self._forwarder = Forwarder(config.stock)
         absent = AbsentDatabase()
         self._services = Services(

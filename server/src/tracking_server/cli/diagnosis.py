@@ -99,7 +99,7 @@ async def diagnose(config: Config, *, start_stock: bool) -> Diagnosis:
     )
     may_start = schema.servable if schema is not None else config.database.kind is DatabaseKind.OTHER
     stock = await _check_stock(config, start_stock, may_start)
-    gate = NativeGate(config)
+    gate = NativeGate(config, os.environ)
     gate.schema = schema
     if schema is not None and schema.state is SchemaState.EMPTY:
         gate.schema = classify({"experiments", "runs"}, [schema.installed_head], installed_revisions())

@@ -21,6 +21,7 @@ ROUTES: tuple[Route, ...] = (
         READ,
         stack=Stack.BOTH,
         handler=artifact_proxy.download_artifact,
+        uses_database=False,
     ),
     Route(
         "artifacts.proxy-upload",
@@ -29,14 +30,23 @@ ROUTES: tuple[Route, ...] = (
         CREATE,
         stack=Stack.BOTH,
         handler=artifact_proxy.upload_artifact,
+        uses_database=False,
     ),
-    Route("artifacts.proxy-list", ("GET",), _proxy("artifacts"), READ, handler=artifact_proxy.list_artifacts),
+    Route(
+        "artifacts.proxy-list",
+        ("GET",),
+        _proxy("artifacts"),
+        READ,
+        handler=artifact_proxy.list_artifacts,
+        uses_database=False,
+    ),
     Route(
         "artifacts.proxy-delete",
         ("DELETE",),
         _proxy("artifacts/{artifact_path:path}"),
         DELETE,
         handler=artifact_proxy.delete_artifact,
+        uses_database=False,
     ),
     Route(
         "artifacts.proxy-multipart-create",
@@ -44,6 +54,7 @@ ROUTES: tuple[Route, ...] = (
         _proxy("mpu/create/{artifact_path:path}"),
         CREATE,
         handler=artifact_proxy.create_multipart_upload,
+        uses_database=False,
     ),
     Route(
         "artifacts.proxy-multipart-complete",
@@ -51,6 +62,7 @@ ROUTES: tuple[Route, ...] = (
         _proxy("mpu/complete/{artifact_path:path}"),
         CREATE,
         handler=artifact_proxy.complete_multipart_upload,
+        uses_database=False,
     ),
     Route(
         "artifacts.proxy-multipart-abort",
@@ -58,6 +70,7 @@ ROUTES: tuple[Route, ...] = (
         _proxy("mpu/abort/{artifact_path:path}"),
         CREATE,
         handler=artifact_proxy.abort_multipart_upload,
+        uses_database=False,
     ),
     Route(
         "artifacts.proxy-presigned-download",
@@ -65,6 +78,7 @@ ROUTES: tuple[Route, ...] = (
         _proxy("presigned/{artifact_path:path}"),
         READ,
         handler=artifact_proxy.presigned_download_url,
+        uses_database=False,
     ),
     # A run, a logged model, a model version or a trace names the artifact.
     Route("artifacts.list", ("GET",), rest("artifacts/list"), READ, handler=artifacts.list_artifacts),

@@ -10,9 +10,16 @@ UI_READ = Policy(Resource.UI, Action.READ)
 UI_UPDATE = Policy(Resource.UI, Action.UPDATE)
 
 ROUTES: tuple[Route, ...] = (
-    Route("ui.index", ("GET",), ("/",), UI_READ, handler=ui.index),
-    Route("ui.static-files", ("GET",), ("/static-files/{path:path}",), UI_READ, handler=ui.static_file),
-    Route("ui.build-files", ("GET",), ("/build/{filename:path}",), UI_READ, handler=ui.build_file),
+    Route("ui.index", ("GET",), ("/",), UI_READ, handler=ui.index, uses_database=False),
+    Route(
+        "ui.static-files",
+        ("GET",),
+        ("/static-files/{path:path}",),
+        UI_READ,
+        handler=ui.static_file,
+        uses_database=False,
+    ),
+    Route("ui.build-files", ("GET",), ("/build/{filename:path}",), UI_READ, handler=ui.build_file, uses_database=False),
     Route("ui.graphql", ("GET", "POST"), ("/graphql",), GRAPHQL_READ),
     Route("ui.get-telemetry", ("GET",), ajax("ui-telemetry", "3.0"), UI_READ),
     Route("ui.post-telemetry", ("POST",), ajax("ui-telemetry", "3.0"), UI_UPDATE),
