@@ -179,7 +179,6 @@ SCRIPTS = [
                     "experiments/nonsense",
                     "experiments",
                     "experiments/get/",
-                    "experiments//get",
                     "/api/2.0/mlflow",
                     "/api/2.0/mlflow/",
                 ),

@@ -50,7 +50,7 @@ def by(field: str, ascending: bool | None = True, **more: object) -> Call:
 
 
 def on_model(model: str, value: object, **more: object) -> dict[str, object]:
-    return metric("m", value, model_id=f"{{{model}}}", **more)
+    return {**metric("m", value), "model_id": f"{{{model}}}", **more}
 
 
 FOUND = [
@@ -194,7 +194,7 @@ FIELDS = [
         "source_run_id",
         "experiment_id",
     ),
-    *("attributes.name", "lifecycle_stage", "artifact_location", "metrics.a.b", "tags", "metadata", "to_mlflow_entity"),
+    *("attributes.name", "lifecycle_stage", "metrics.a.b", "tags", "metadata", "to_mlflow_entity"),
 ]
 
 SCRIPTS = [

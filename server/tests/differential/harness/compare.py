@@ -54,13 +54,16 @@ MISSING = _Missing()
 
 @dataclass(slots=True)
 class Comparison:
-    """Compares within one script: ids and times keep their meaning from step to step."""
+    """Compares within one script: ids and times keep their meaning from step to step.
+
+    ``stock_places`` and ``ours_places`` are texts in which a server shows where it runs: its URL, its working folder.
+    """
 
     ids: IdPairs
     stock_times: StepTimes
     ours_times: StepTimes
-    stock_folder: str = "(no folder)"
-    ours_folder: str = "(no folder)"
+    stock_places: Sequence[str] = ()
+    ours_places: Sequence[str] = ()
 
     def differences(
         self, stock: object, ours: object, place: str = "", *, unordered: Sequence[str] = ()
@@ -106,8 +109,7 @@ class Comparison:
         if isinstance(stock, str) and isinstance(ours, str):
             if place.rsplit(".", 1)[-1] in _TOKEN_FIELDS:
                 return self._same_token(stock, ours)
-            # Some messages show a relative path below the server's working folder.
-            stock, ours = stock.replace(self.stock_folder, "<folder>"), ours.replace(self.ours_folder, "<folder>")
+            stock, ours = _without(self.stock_places, stock), _without(self.ours_places, ours)
             stock, ours = _PRINTED_SET.sub(_sorted_set, stock), _PRINTED_SET.sub(_sorted_set, ours)
             if _SQLALCHEMY_TAIL.search(stock):
                 prefix = _SQLALCHEMY_TAIL.sub("", stock)
@@ -129,6 +131,12 @@ def decode_token(token: str) -> object:
     except (binascii.Error, ValueError):
         return token
     return value
+
+
+def _without(places: Sequence[str], text: str) -> str:
+    for number, place in enumerate(places):
+        text = text.replace(place, f"<place {number}>")
+    return text
 
 
 def _sorted_set(match: re.Match[str]) -> str:

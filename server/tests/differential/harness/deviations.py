@@ -109,6 +109,27 @@ DEVIATIONS: tuple[Deviation, ...] = (
             ),
         ),
     ),
+    Deviation(
+        "a logged model compared with a text where a number belongs",
+        "the filter is wrong, as any other",
+        r"could not convert string to float",
+        (INVALID,),
+        (post("logged-models/search", {"experiment_ids": ["0"], "filter": "metrics.m = 'x'"}),),
+    ),
+    Deviation(
+        "logged models filtered by a field that they do not have",
+        "the filter is wrong, as any other",
+        r"type object 'SqlLoggedModel' has no attribute",
+        (INVALID,),
+        (post("logged-models/search", {"experiment_ids": ["0"], "filter": "nonsense = 'x'"}),),
+    ),
+    Deviation(
+        "logged models ordered by what is no column",
+        "stock finds an attribute of its own class where it looks for a column",
+        r"has no attribute 'is_'|<function is_ at ",
+        (INVALID,),
+        (post("logged-models/search", {"experiment_ids": ["0"], "order_by": [{"field_name": "metadata"}]}),),
+    ),
 )
 
 

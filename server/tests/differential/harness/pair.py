@@ -79,7 +79,7 @@ class Pair:
 
     def _new_comparison(self) -> Comparison:
         stock, ours = self.stock, self.ours
-        return Comparison(IdPairs(), stock.times, ours.times, stock.folder, ours.folder)
+        return Comparison(IdPairs(), stock.times, ours.times, (stock.url, stock.folder), (ours.url, ours.folder))
 
     def run(self, steps: Iterable[Call]) -> list[Finding]:
         """Sends the steps to both servers, stock first; returns what differs, and goes on after a difference."""
