@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+from typing import Annotated
 
 import msgspec
 
 from tracking_server.api import model_version_sources, rules
-from tracking_server.api.messages import KeyValue, Message, RequiredText
+from tracking_server.api.messages import Int64, KeyValue, Message, RequiredText
 from tracking_server.api.model_version_sources import Lineage
 from tracking_server.api.operation import EMPTY, operation
-from tracking_server.api.registry_entities import to_model_version
+from tracking_server.api.registry_entities import ModelVersion, to_model_version
 from tracking_server.config import Config
 from tracking_server.errors import ForwardRequest, invalid_parameter
+from tracking_server.search.model_versions import model_versions_page
 from tracking_server.services import Services
 from tracking_server.store import artifact_roots, model_versions, webhooks
 from tracking_server.store.database import Connection, Row
@@ -27,6 +29,7 @@ from tracking_server.validation_registry import (
     parse_version,
 )
 
+_MOST_RESULTS = 200_000
 _TEXT = [rules.string, rules.required]
 _KEY_RULES = {"name": _TEXT, "version": _TEXT}
 _SOURCE_RULE = "MLFLOW_CREATE_MODEL_VERSION_SOURCE_VALIDATION_REGEX"
@@ -191,6 +194,39 @@ async def get_download_uri(message: GetModelVersionDownloadUri, services: Servic
         lambda connection: artifact_roots.of_model_version(connection, message.name, version)
     )
     return msgspec.json.encode({"artifact_uri": uri})
+
+
+class SearchModelVersions(Message):
+    filter: str = ""
+    max_results: Annotated[Int64, msgspec.Meta(le=_MOST_RESULTS)] = _MOST_RESULTS
+    order_by: list[str] = []
+    page_token: str | None = None
+
+
+class FoundVersions(msgspec.Struct, omit_defaults=True):
+    model_versions: list[ModelVersion] = []
+    next_page_token: str | None = None
+
+
+@operation(
+    SearchModelVersions,
+    {
+        "filter": [rules.string],
+        "max_results": [rules.intlike, rules.at_most(_MOST_RESULTS)],
+        "order_by": [rules.array, rules.string_items],
+        "page_token": [rules.string],
+    },
+)
+async def search(message: SearchModelVersions, services: Services) -> bytes:
+    plan = model_versions_page(
+        services.database.dialect,
+        message.max_results,
+        message.filter,
+        message.order_by,
+        message.page_token or None,
+    )
+    rows, token = await model_versions.search(services.database, plan)
+    return msgspec.json.encode(FoundVersions([to_model_version(row, with_aliases=False) for row in rows], token))
 
 
 class SetModelVersionTag(Message):

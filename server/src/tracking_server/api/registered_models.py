@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import msgspec
 
 from tracking_server.api import rules
-from tracking_server.api.messages import KeyValue, Message, RequiredText
+from tracking_server.api.messages import Int64, KeyValue, Message, RequiredText
 from tracking_server.api.operation import EMPTY, operation
 from tracking_server.api.registry_entities import RegisteredModel, to_model_version, to_registered_model
+from tracking_server.search.registered_models import registered_models_page
 from tracking_server.services import Services
 from tracking_server.store import model_versions, registered_models
 from tracking_server.validation import check_tag_name
@@ -23,6 +26,7 @@ from tracking_server.validation_registry import (
     parse_version,
 )
 
+_MOST_RESULTS = 1000
 _TEXT = [rules.string, rules.required]
 
 
@@ -106,6 +110,39 @@ async def delete(message: DeleteRegisteredModel, services: Services) -> bytes:
     check_model_name(message.name)
     await services.database.write(lambda connection: registered_models.delete(connection, message.name))
     return EMPTY
+
+
+class SearchRegisteredModels(Message):
+    filter: str = ""
+    max_results: Annotated[Int64, msgspec.Meta(le=_MOST_RESULTS)] = 100
+    order_by: list[str] = []
+    page_token: str | None = None
+
+
+class FoundModels(msgspec.Struct, omit_defaults=True):
+    registered_models: list[RegisteredModel] = []
+    next_page_token: str | None = None
+
+
+@operation(
+    SearchRegisteredModels,
+    {
+        "filter": [rules.string],
+        "max_results": [rules.intlike, rules.at_most(_MOST_RESULTS)],
+        "order_by": [rules.array, rules.string_items],
+        "page_token": [rules.string],
+    },
+)
+async def search(message: SearchRegisteredModels, services: Services) -> bytes:
+    plan = registered_models_page(
+        services.database.dialect,
+        message.max_results,
+        message.filter,
+        message.order_by,
+        message.page_token or None,
+    )
+    models, token = await registered_models.search(services.database, plan)
+    return msgspec.json.encode(FoundModels([to_registered_model(rows) for rows in models], token))
 
 
 class GetLatestVersions(Message):
