@@ -1,4 +1,4 @@
-"""The main process: owns the listening socket, keeps the workers and stock MLflow running, and ends them in order.
+"""The main process: owns the listening sockets, keeps the workers and stock MLflow running, and ends them in order.
 
 It imports neither MLflow nor the application. Every child holds a pipe to it and ends when the pipe does, so that not
 even ``kill -9`` of this process leaves one behind.
@@ -11,7 +11,7 @@ import contextlib
 import logging
 import signal
 import socket
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -36,13 +36,17 @@ def run(config: Config, on_ready: Callable[[int], None] | None = None) -> int:
     once. ``on_ready`` is called once with the port, when requests are accepted. Raises FatalError when the server
     cannot start. Logging must have been set up.
     """
-    with contextlib.closing(listen(config.server.host, config.server.port)) as listener:
+    with contextlib.ExitStack() as stack:
+        # Ours stay open while a worker is replaced, so that connections to its socket wait instead of failing.
+        listeners = listen(config.server.host, config.server.port, config.server.worker_count)
+        for each in listeners:
+            stack.enter_context(each)
         try:
             directory = SocketDirectory.create(config.stock.socket_directory)
         except SocketDirectoryError as error:
             raise FatalError(str(error), ExitCode.BAD_CONFIGURATION) from error
         try:
-            return asyncio.run(_Supervisor(config, listener, directory, on_ready).run())
+            return asyncio.run(_Supervisor(config, listeners, directory, on_ready).run())
         finally:
             directory.remove(config.stock.socket_directory)
 
@@ -51,19 +55,21 @@ class _Supervisor:
     def __init__(
         self,
         config: Config,
-        listener: socket.socket,
+        listeners: Sequence[socket.socket],
         directory: SocketDirectory,
         on_ready: Callable[[int], None] | None,
     ) -> None:
         self._on_ready = on_ready
         self._config = replace(config, stock=replace(config.stock, socket_directory=directory.path))
-        self._listener = listener
+        self._listeners = listeners
         self._may_serve = asyncio.Event()
         self._workers = [
-            WorkerProcess(number, self._config, listener, self._may_serve)
+            WorkerProcess(number, self._config, listeners[number % len(listeners)], self._may_serve)
             for number in range(1, config.server.worker_count + 1)
         ]
-        self._stock = StockProcess(self._config, directory, listener.getsockname()[1]) if config.stock.enabled else None
+        self._stock = (
+            StockProcess(self._config, directory, listeners[0].getsockname()[1]) if config.stock.enabled else None
+        )
         self._stopping = asyncio.Event()
         self._forced = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
@@ -88,9 +94,9 @@ class _Supervisor:
             await self._end_at_once()
 
     async def _serve(self, stopped: asyncio.Task[Any]) -> None:
-        logger.info("%d workers accept requests on %s", len(self._workers), address_of(self._listener))
+        logger.info("%d workers accept requests on %s", len(self._workers), address_of(self._listeners[0]))
         if self._on_ready is not None:
-            self._on_ready(self._listener.getsockname()[1])
+            self._on_ready(self._listeners[0].getsockname()[1])
         if self._stock is not None:
             # Only now, or it would take the processor from the workers while they start.
             self._tasks.append(asyncio.create_task(self._stock.run()))
@@ -120,8 +126,9 @@ class _Supervisor:
 
     async def _shut_down(self) -> int:
         logger.info("stopping: accepted requests may take %.0f seconds to finish", self._config.server.shutdown_grace)
-        # The workers hold the same socket; it closes for clients when the last of them has closed it.
-        self._listener.close()
+        # A socket closes for clients when the worker that accepts from it has closed it too.
+        for each in self._listeners:
+            each.close()
         if self._renewal is not None:
             self._renewal.cancel()
         for task in self._tasks:
