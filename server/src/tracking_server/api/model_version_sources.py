@@ -129,6 +129,12 @@ def _checked_scheme(source: str) -> str:
     if len(source) > _LONGEST:
         raise ForwardRequest("long-source")
     parsed = _parse(source)
+    host = parsed.hostname or ""
+    if parsed.scheme == "file" and host and host != "." and not host.startswith(("localhost", "127.0.0.1")):
+        raise invalid_parameter(
+            f"{source} is not a valid remote uri. For remote access on windows, please consider using a different"
+            " scheme such as SMB (e.g. smb://<hostname>/<path>)."
+        )
     if parsed.scheme in ("", "file"):
         raise ForwardRequest("local-source")
     if parsed.scheme in _HOST_SCHEMES or (parsed.scheme == "mlflow-artifacts" and parsed.netloc):

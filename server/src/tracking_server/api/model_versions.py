@@ -9,7 +9,7 @@ from typing import Annotated
 import msgspec
 
 from tracking_server.api import model_version_sources, rules
-from tracking_server.api.messages import Int64, KeyValue, Message, RequiredText
+from tracking_server.api.messages import INT64_MIN, KeyValue, Message, RequiredText
 from tracking_server.api.model_version_sources import Lineage
 from tracking_server.api.operation import EMPTY, operation
 from tracking_server.api.registry_entities import ModelVersion, to_model_version
@@ -17,7 +17,7 @@ from tracking_server.config import Config
 from tracking_server.errors import ForwardRequest, invalid_parameter
 from tracking_server.search.model_versions import model_versions_page
 from tracking_server.services import Services
-from tracking_server.store import artifact_roots, model_versions, webhooks
+from tracking_server.store import model_versions, webhooks
 from tracking_server.store.database import Connection, Row
 from tracking_server.validation import check_tag_name
 from tracking_server.validation_registry import (
@@ -190,15 +190,13 @@ class GetModelVersionDownloadUri(Message):
 async def get_download_uri(message: GetModelVersionDownloadUri, services: Services) -> bytes:
     check_model_name(message.name)
     version = parse_version(message.version)
-    uri = await services.database.read(
-        lambda connection: artifact_roots.of_model_version(connection, message.name, version)
-    )
-    return msgspec.json.encode({"artifact_uri": uri})
+    row = await model_versions.get(services.database, message.name, version)
+    return msgspec.json.encode({"artifact_uri": row["storage_location"] or row["source"]})
 
 
 class SearchModelVersions(Message):
     filter: str = ""
-    max_results: Annotated[Int64, msgspec.Meta(le=_MOST_RESULTS)] = _MOST_RESULTS
+    max_results: Annotated[int, msgspec.Meta(ge=INT64_MIN, le=_MOST_RESULTS)] = _MOST_RESULTS
     order_by: list[str] = []
     page_token: str | None = None
 

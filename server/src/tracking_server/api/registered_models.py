@@ -7,7 +7,7 @@ from typing import Annotated
 import msgspec
 
 from tracking_server.api import rules
-from tracking_server.api.messages import Int64, KeyValue, Message, RequiredText
+from tracking_server.api.messages import INT64_MIN, KeyValue, Message, RequiredText
 from tracking_server.api.operation import EMPTY, operation
 from tracking_server.api.registry_entities import RegisteredModel, to_model_version, to_registered_model
 from tracking_server.search.registered_models import registered_models_page
@@ -114,7 +114,7 @@ async def delete(message: DeleteRegisteredModel, services: Services) -> bytes:
 
 class SearchRegisteredModels(Message):
     filter: str = ""
-    max_results: Annotated[Int64, msgspec.Meta(le=_MOST_RESULTS)] = 100
+    max_results: Annotated[int, msgspec.Meta(ge=INT64_MIN, le=_MOST_RESULTS)] = 100
     order_by: list[str] = []
     page_token: str | None = None
 

@@ -11,7 +11,7 @@ from tracking_server.search.plan import SearchPlan
 from tracking_server.store import webhooks
 from tracking_server.store.database import Connection, Database, Row
 from tracking_server.store.queries import Query, QueryFile
-from tracking_server.store.registered_models import no_model, no_version, require
+from tracking_server.store.registered_models import check_version, no_model, no_version, require
 
 _QUERIES = QueryFile("model_versions")
 
@@ -41,19 +41,20 @@ _GET_VERSION = _of_page(_QUERIES["page_of_version"])
 _GET_VERSION_BY_ALIAS = _of_page(_QUERIES["page_of_alias"])
 
 
-async def get(reader: Database | Connection, name: str, version: int) -> Row:
+async def get(source: Database | Connection, name: str, version: int) -> Row:
     """The version as ``versions_of_page`` describes it. Raises RESOURCE_DOES_NOT_EXIST."""
-    row = await reader.fetch_one(_GET_VERSION, name, version)
+    check_version(source, name, version)
+    row = await source.fetch_one(_GET_VERSION, name, version)
     if row is None:
         raise no_version(name, version)
     return row
 
 
-async def get_by_alias(reader: Database | Connection, name: str, alias: str) -> Row:
+async def get_by_alias(source: Database | Connection, name: str, alias: str) -> Row:
     """As ``get``. Raises INVALID_PARAMETER_VALUE where the model has no such alias."""
-    row = await reader.fetch_one(_GET_VERSION_BY_ALIAS, name, alias)
+    row = await source.fetch_one(_GET_VERSION_BY_ALIAS, name, alias)
     if row is None:
-        await require(reader, name)
+        await require(source, name)
         raise invalid_parameter(f"Registered model alias {alias} not found.")
     return row
 
@@ -87,6 +88,7 @@ async def create(connection: Connection, new: NewVersion) -> Row:
 
 async def update(connection: Connection, name: str, version: int, description: str | None) -> Row:
     """A new description; returns the version as ``get`` does."""
+    check_version(connection, name, version)
     if not await connection.execute(_QUERIES["update_version"], name, version, description, now_millis()):
         raise no_version(name, version)
     return await get(connection, name, version)
@@ -94,6 +96,7 @@ async def update(connection: Connection, name: str, version: int, description: s
 
 async def transition(connection: Connection, name: str, version: int, stage: str, *, archive_others: bool) -> Row:
     """A new stage; ``archive_others`` takes the other versions out of it. Returns the version as ``get`` does."""
+    check_version(connection, name, version)
     now = now_millis()
     await connection.execute(_QUERIES["touch_model"], name, now)
     if archive_others:
@@ -105,6 +108,7 @@ async def transition(connection: Connection, name: str, version: int, stage: str
 
 async def delete(connection: Connection, name: str, version: int) -> None:
     """Blanks the version, whose number and tags stay, and deletes its aliases."""
+    check_version(connection, name, version)
     now = now_millis()
     await connection.execute(_QUERIES["touch_model"], name, now)
     if not await connection.execute(_QUERIES["redact_version"], name, version, now):
@@ -114,6 +118,7 @@ async def delete(connection: Connection, name: str, version: int) -> None:
 
 async def set_tag(connection: Connection, name: str, version: int, key: str, value: str) -> None:
     """Sets a tag of the version."""
+    check_version(connection, name, version)
     await webhooks.forward_if_any(connection)
     if not await connection.execute(_QUERIES["upsert_tag"], name, version, key, value):
         raise no_version(name, version)
@@ -121,6 +126,7 @@ async def set_tag(connection: Connection, name: str, version: int, key: str, val
 
 async def delete_tag(connection: Connection, name: str, version: int, key: str) -> None:
     """Deletes a tag of the version, if it has it."""
+    check_version(connection, name, version)
     await webhooks.forward_if_any(connection)
     if await connection.fetch_one(_QUERIES["version_exists"], name, version) is None:
         raise no_version(name, version)

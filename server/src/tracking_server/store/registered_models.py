@@ -10,7 +10,7 @@ from tracking_server.clock import now_millis
 from tracking_server.errors import ErrorCode, MlflowError, does_not_exist
 from tracking_server.search.plan import SearchPlan
 from tracking_server.store import webhooks
-from tracking_server.store.database import Connection, Database, IntegrityViolation, Row
+from tracking_server.store.database import Connection, Database, Dialect, IntegrityViolation, Row
 from tracking_server.store.queries import Query, QueryFile
 from tracking_server.validation_registry import IS_PROMPT_TAG
 
@@ -28,17 +28,17 @@ def _of_page(page: Query) -> Query:
 _GET_MODEL = _of_page(_QUERIES["page_of_model"])
 
 
-async def get(reader: Database | Connection, name: str) -> Sequence[Row]:
+async def get(source: Database | Connection, name: str) -> Sequence[Row]:
     """The model's rows as ``models_of_page`` describes them, at least one. Raises RESOURCE_DOES_NOT_EXIST."""
-    rows = await reader.fetch(_GET_MODEL, name)
+    rows = await source.fetch(_GET_MODEL, name)
     if not rows:
         raise no_model(name)
     return rows
 
 
-async def get_latest_version(reader: Database | Connection, name: str) -> Row:
+async def get_latest_version(source: Database | Connection, name: str) -> Row:
     """The version with the highest number, as a row of ``models_of_page``. Raises RESOURCE_DOES_NOT_EXIST."""
-    rows = [row for row in await get(reader, name) if row["version"] is not None]
+    rows = [row for row in await get(source, name) if row["version"] is not None]
     if not rows:
         raise does_not_exist(f"Latest version not found for model {name}.")
     return max(rows, key=_version)
@@ -108,6 +108,7 @@ async def delete_tag(connection: Connection, name: str, key: str) -> None:
 
 async def set_alias(connection: Connection, name: str, alias: str, version: int) -> None:
     """Points an alias at a version. Raises RESOURCE_DOES_NOT_EXIST where the model has no such version."""
+    check_version(connection, name, version)
     await webhooks.forward_if_any(connection)
     if not await connection.execute(_QUERIES["upsert_alias"], name, alias, version):
         raise no_version(name, version)
@@ -120,15 +121,21 @@ async def delete_alias(connection: Connection, name: str, alias: str) -> None:
         await require(connection, name)
 
 
-async def require(reader: Database | Connection, name: str) -> None:
+async def require(source: Database | Connection, name: str) -> None:
     """Raises RESOURCE_DOES_NOT_EXIST unless there is such a model."""
-    if await reader.fetch_one(_QUERIES["model_exists"], name) is None:
+    if await source.fetch_one(_QUERIES["model_exists"], name) is None:
         raise no_model(name)
 
 
 def no_model(name: str) -> MlflowError:
     """There is no such registered model."""
     return does_not_exist(f"Registered Model with name={name} not found")
+
+
+def check_version(source: Database | Connection, name: str, version: int) -> None:
+    """Raises RESOURCE_DOES_NOT_EXIST for a number that SQLite cannot hold; PostgreSQL refuses it, in stock too."""
+    if source.dialect is Dialect.SQLITE and not -(2**63) <= version < 2**63:
+        raise no_version(name, version)
 
 
 def no_version(name: str, version: int) -> MlflowError:
