@@ -9,6 +9,7 @@ import logging
 import os
 
 from tracking_server.artifacts.destination import open_destination
+from tracking_server.artifacts.health import StorageHealth
 from tracking_server.config import Config, DatabaseKind
 from tracking_server.door.chain import Door
 from tracking_server.door.exchange import Receive, Scope, Send
@@ -28,6 +29,7 @@ from tracking_server.upstream.forward import Forwarder
 
 _logger = logging.getLogger(__name__)
 _RETRY_SECONDS = 1.0
+_METRICS_SECONDS = 2.0
 
 
 class Application:
@@ -38,18 +40,21 @@ class Application:
         self._gate = NativeGate(config, os.environ)
         self._forwarder = Forwarder(config.stock)
         absent = AbsentDatabase()
+        artifacts = open_destination(config.artifacts, os.environ)
         self._services = Services(
             config,
             absent,
             RunLog(absent),
-            open_destination(config.artifacts, os.environ),
+            # What is set for stock MLflow alone, such as its storage keys, holds for both.
+            artifacts,
+            StorageHealth(artifacts),
             UiFiles.of_installed_mlflow(),
             self._forwarder,
+            RequestMetrics(config.stock.socket_directory),
         )
-        self._door = Door(
-            config, Matcher(TABLE), self._services, self._forwarder, RequestMetrics(), self._gate.forward_reason
-        )
+        self._door = Door(config, Matcher(TABLE), self._services, self._gate.forward_reason)
         self._opening: asyncio.Task[None] | None = None
+        self._writing_metrics: asyncio.Task[None] | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "lifespan":
@@ -64,6 +69,7 @@ class Application:
 
     async def open(self) -> None:
         """Opens the database; if it is away, serves 503 and keeps trying."""
+        self._writing_metrics = asyncio.create_task(self._keep_writing_metrics())
         if self._config.database.kind is DatabaseKind.OTHER:
             return
         if not await self._try_to_open():
@@ -71,13 +77,26 @@ class Application:
 
     async def close(self) -> None:
         """Closes what is open; requests have ended by then."""
-        if self._opening is not None:
-            self._opening.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._opening
+        for task in (self._opening, self._writing_metrics):
+            if task is not None:
+                task.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await task
+        self._write_metrics()
         await self._services.run_log.close()
         await self._services.database.close()
         await self._forwarder.close()
+
+    async def _keep_writing_metrics(self) -> None:
+        while True:
+            await asyncio.sleep(_METRICS_SECONDS)
+            self._write_metrics()
+
+    def _write_metrics(self) -> None:
+        try:
+            self._services.metrics.write()
+        except OSError as error:
+            _logger.warning("the counts of requests cannot be written: %s", error)
 
     async def _keep_opening(self) -> None:
         while True:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tracking_server.artifacts.destination import ArtifactDestination
+from tracking_server.artifacts.health import StorageHealth
 from tracking_server.config import Config
+from tracking_server.metrics import RequestMetrics
 from tracking_server.store.database import Database
 from tracking_server.store.run_log import RunLog
 from tracking_server.ui_files import UiFiles
@@ -20,5 +22,7 @@ class Services:
     database: Database
     run_log: RunLog
     artifacts: ArtifactDestination
+    storage_health: StorageHealth
     ui_files: UiFiles
     forwarder: Forwarder
+    metrics: RequestMetrics

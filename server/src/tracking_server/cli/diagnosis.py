@@ -153,7 +153,7 @@ async def _check_artifacts(config: Config) -> tuple[Check, bool]:
     """The check, and whether artifacts are native with this configuration."""
     where = config.artifacts.destination_for_stock()
     try:
-        destination = open_destination(config.artifacts, os.environ)
+        destination = open_destination(config.artifacts, {**os.environ, **config.stock.environment.reveal()})
     except (OSError, BaseError) as error:
         return Check("artifacts", State.FAILED, f"{where}: {error}"), True
     if not destination.is_native:
@@ -181,8 +181,10 @@ async def _check_server(config: Config) -> Check:
         timeout = aiohttp.ClientTimeout(total=_ASK_SECONDS)
         async with aiohttp.ClientSession(timeout=timeout) as session, session.get(url, ssl=tls) as response:
             state = await response.json()
-            parts = ", ".join(f"{name} {state[name]['state']}" for name in ("database", "stock"))
-            return Check("server", State.OK if response.status == 200 else State.FAILED, f"{url}: {parts}")
+            parts = ", ".join(f"{name} {state[name]['state']}" for name in ("database", "object_store", "stock"))
+            counts = ", ".join(f"{count} for {reason}" for reason, count in sorted(state["forwarded"].items()))
+            detail = f"{url}: {parts}; forwarded so far: {counts or 'nothing'}"
+            return Check("server", State.OK if response.status == 200 else State.FAILED, detail)
     except aiohttp.ClientConnectorError:
         return Check("server", State.SKIPPED, f"none runs at {config.server.url}")
     except (OSError, TimeoutError, aiohttp.ClientError, ValueError, KeyError, TypeError) as error:

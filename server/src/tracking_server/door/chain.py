@@ -14,10 +14,8 @@ from tracking_server.door.route import Route
 from tracking_server.door.security import AsgiApp, DoorSecurity
 from tracking_server.errors import ErrorCode, ForwardRequest, MlflowError
 from tracking_server.logs import ACCESS_LOGGER, request_context
-from tracking_server.metrics import RequestMetrics
 from tracking_server.services import Services
 from tracking_server.store.database import StoreError
-from tracking_server.upstream.forward import Forwarder
 from tracking_server.web import Answer, ClientDisconnected, HeaderList, Request, Response
 
 _logger = logging.getLogger(__name__)
@@ -36,16 +34,14 @@ class Door:
         config: Config,
         matcher: Matcher,
         services: Services,
-        forwarder: Forwarder,
-        metrics: RequestMetrics,
         forward_reason: Callable[[Route], str | None],
     ) -> None:
         self._prefix = config.server.static_prefix
         self._limits = config.limits
         self._matcher = matcher
         self.services = services
-        self._forwarder = forwarder
-        self._metrics = metrics
+        self._forwarder = services.forwarder
+        self._metrics = services.metrics
         self._forward_reason = forward_reason
         self._security = DoorSecurity(config.server)
         self._cors: AsgiApp | None = None

@@ -1,7 +1,7 @@
-"""The private folder through which the supervisor and the workers agree about stock MLflow.
+"""The private folder that the supervisor and the workers share.
 
-It holds stock's Unix socket and two empty marker files. Only our user may enter it, which is what keeps everybody
-else from talking to stock past the door.
+It holds stock's Unix socket, two empty marker files and the workers' counts of requests. Only our user may enter it,
+which is what keeps everybody else from talking to stock past the door.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ import stat
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+
+from tracking_server import metrics
 
 # sun_path holds 108 bytes on Linux and 104 on macOS, the closing NUL among them.
 _LONGEST_SOCKET_PATH = 103
@@ -62,9 +64,10 @@ class SocketDirectory:
         return directory
 
     def clear(self) -> None:
-        """Removes the socket and the markers."""
+        """Removes the socket, the markers and the workers' counts."""
         for name in (self.socket, self.was_ready, self.wanted):
             name.unlink(missing_ok=True)
+        metrics.clear(self.path)
 
     def remove(self, configured: Path | None) -> None:
         """Removes what ``create`` made; a configured folder itself stays."""

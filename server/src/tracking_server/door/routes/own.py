@@ -13,4 +13,13 @@ ROUTES: tuple[Route, ...] = (
         stack=Stack.OWN,
         uses_database=False,
     ),
+    Route(
+        "own.metrics",
+        ("GET",),
+        ("/-/metrics",),
+        Policy(Resource.SERVER, Action.READ),
+        server.metrics,
+        stack=Stack.OWN,
+        uses_database=False,
+    ),
 )
