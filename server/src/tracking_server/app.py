@@ -40,12 +40,12 @@ class Application:
         self._gate = NativeGate(config, os.environ)
         self._forwarder = Forwarder(config.stock)
         absent = AbsentDatabase()
-        artifacts = open_destination(config.artifacts, os.environ)
+        # What is set for stock MLflow alone, such as its storage keys, holds for both.
+        artifacts = open_destination(config.artifacts, {**os.environ, **config.stock.environment.reveal()})
         self._services = Services(
             config,
             absent,
             RunLog(absent),
-            # What is set for stock MLflow alone, such as its storage keys, holds for both.
             artifacts,
             StorageHealth(artifacts),
             UiFiles.of_installed_mlflow(),
