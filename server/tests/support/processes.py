@@ -34,7 +34,7 @@ class ServerProcess(ABC):
     """
 
     name: str
-    start_timeout = 120.0
+    start_timeout = 240.0
     stop_signal = signal.SIGTERM
     user: str | None = None
 
