@@ -16,7 +16,7 @@ from tracking_server.api.downloads import download
 from tracking_server.api.messages import Message
 from tracking_server.api.rules import Rules, required, string
 from tracking_server.artifacts.paths import safe_path
-from tracking_server.errors import ErrorCode, MlflowError, invalid_parameter
+from tracking_server.errors import ErrorCode, ForwardRequest, MlflowError, invalid_parameter
 from tracking_server.services import Services
 from tracking_server.store import artifact_roots
 from tracking_server.web import Answer, Request, Response
@@ -75,6 +75,8 @@ async def get_model_version_artifact(request: Request, services: Services) -> An
     path = safe_path(_required_parameter(request, "path"))
     _check_model_name(name)
     number = _model_version(version)
+    if services.config.database.registry_is_separate:
+        raise ForwardRequest("registry-uri")
     root = await services.database.read(
         lambda connection: artifact_roots.of_model_version(connection, name or "", number)
     )

@@ -6,10 +6,13 @@ Keys and listings are those of mlflow/store/artifact/{s3,gcs,azure_blob}_artifac
 from __future__ import annotations
 
 import asyncio
+import atexit
 import contextlib
+import functools
 import mimetypes
 import posixpath
 import re
+import time
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
@@ -42,6 +45,7 @@ _MOST_PARTS = 9_000
 # Parts of this size reach 140 GiB when the client does not say how much will come.
 _PART_OF_UNKNOWN_SIZE = 16 * 1024 * 1024
 _BYTES_IN_FLIGHT = 16 * 1024 * 1024
+_SETTLING_SECONDS = 0.1
 _CONTROL_CHARACTER = re.compile(r"[\x00-\x1f\x7f]")
 _ANSWER = re.compile(r"status code: (\d{3})[^:]*:?\s*(.*?)(?:\n\nDebug source:|\Z)", re.DOTALL)
 _ANSWER_CODE = re.compile(r"<Code>([^<]*)</Code>")
@@ -56,6 +60,12 @@ _ERROR_CODES = {
 }
 
 
+@functools.cache
+def _settle_at_exit() -> None:
+    # obstore's threads let go of Python objects just after a call has returned; Python ending then aborts the process.
+    atexit.register(time.sleep, _SETTLING_SECONDS)
+
+
 class _BrokenOff(Exception):
     """The client's upload ended before its end."""
 
@@ -64,6 +74,7 @@ class BucketStore:
     """Objects of ``bucket`` whose keys begin with ``prefix``, which neither begins nor ends with a slash."""
 
     def __init__(self, bucket: Bucket, prefix: str) -> None:
+        _settle_at_exit()
         self._bucket = bucket
         self.prefix = prefix
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import subprocess
+import sys
 import urllib.error
 import urllib.request
 from collections.abc import AsyncIterator
@@ -184,3 +186,20 @@ def settings(server: S3Server, **changes: object) -> ArtifactSettings:
         "s3_secret_access_key": Secret(server.secret_key),
     }
     return ArtifactSettings(**(values | changes))  # type: ignore[arg-type]  # each value fits its setting
+
+
+def test_a_process_that_used_the_storage_ends_cleanly(unused_tcp_port: int) -> None:
+    code = (
+        "import asyncio\n"
+        "from tracking_server.artifacts.destination import open_destination\n"
+        "from tracking_server.config import ArtifactSettings\n"
+        f"settings = ArtifactSettings(destination='s3://b', s3_endpoint='http://127.0.0.1:{unused_tcp_port}')\n"
+        "keys = {'AWS_ACCESS_KEY_ID': 'a', 'AWS_SECRET_ACCESS_KEY': 'b'}\n"
+        "async def main():\n"
+        "    await open_destination(settings, keys).store.check()\n"
+        "try:\n    asyncio.run(main())\n"
+        "except Exception as error:\n    print(type(error).__name__)\n"
+    )
+    for _ in range(3):
+        ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+        assert (ended.returncode, ended.stdout) == (0, "Unavailable\n"), ended.stderr
