@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from differential.calls import log_metric, metric, new_experiment, new_run, on_run
@@ -41,6 +43,11 @@ def history(run: str = "{run}", key: str = "m", **more: str) -> Call:
     return get("metrics/get-history", {"run_id": run, "metric_key": key, **more})
 
 
+def any_order(call: Call) -> Call:
+    """NaN is stored as 0, so nothing decides between a NaN and a 0 of the same moment."""
+    return replace(call, unordered=("metrics",))
+
+
 def bulk(runs: list[str], key: str = "m", **more: str) -> Call:
     query = [*(("run_id", run) for run in runs), ("metric_key", key), *more.items()]
     return get(f"{AJAX}metrics/get-history-bulk", query)
@@ -74,7 +81,8 @@ SCRIPTS = [
     script(
         "whole histories",
         SETUP,
-        [history(key=key) for key in ("m", "ends", "same", "none", "", "bad!", "é")],
+        [history(key=key) for key in ("m", "ends", "none", "", "bad!", "é")],
+        any_order(history(key="same")),
         history(FAR),
         history(""),
         get("metrics/get-history"),
@@ -109,11 +117,10 @@ SCRIPTS = [
         SETUP,
         bulk(["{run}"]),
         bulk(["{run}", "{run}"]),
-        # Made ids decide the order of two runs.
         bulk([]),
         bulk([FAR]),
         bulk(["{run}", FAR]),
-        bulk(["{run}"], "same"),
+        any_order(bulk(["{run}"], "same")),
         bulk(["{run}"], "ends"),
         bulk(["{run}"], "none"),
         bulk(["{run}"], ""),
