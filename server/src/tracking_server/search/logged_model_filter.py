@@ -19,7 +19,6 @@ from tracking_server.search.grammar import (
     remember,
     split_clauses,
 )
-from tracking_server.search.sql import bad_request
 
 ALIASES = {
     "creation_time": "creation_timestamp_ms",
@@ -46,7 +45,8 @@ _TEXT_COMPARATORS = ("=", "!=", "LIKE", "ILIKE", "IN", "NOT IN")
 def parse_filter(text: str) -> tuple[Comparison, ...]:
     """The comparisons of a filter for logged models, comparators in upper case, attributes not yet looked up.
 
-    Raises INVALID_PARAMETER_VALUE for bad syntax and unfit comparators, BAD_REQUEST for lists of anything but strings.
+    A value of None is a literal in parentheses that is no list of strings. Raises INVALID_PARAMETER_VALUE for bad
+    syntax and unfit comparators.
     """
     try:
         statements = read_statements(text)
@@ -100,13 +100,12 @@ def _number(text: str) -> float:
 
 
 def _text(text: str) -> Value:
-    """A string, whatever its quotes; or the strings, or numbers, of a list in parentheses."""
+    """A string, whatever its quotes; or the strings of a list in parentheses, None if these are no strings."""
     if not (text.startswith("(") and text.endswith(")")):
         return text.strip("'")
     items = literal(text)
     if isinstance(items, str):
         return (items,)
     if not isinstance(items, tuple | list) or not all(isinstance(item, str) for item in items):
-        # Stock hands anything on to the database; none of what comes back is worth copying.
-        raise bad_request(f"Expected a list of quoted strings, found {text}")
+        return None
     return tuple(items)

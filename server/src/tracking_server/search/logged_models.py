@@ -130,6 +130,9 @@ def logged_models_page(
 
 def _condition(builder: StatementBuilder, comparison: Comparison, datasets: Sequence[DatasetFilter]) -> str:
     kind, key, comparator = comparison.kind, comparison.key, comparison.comparator
+    if comparison.value is None:
+        # Stock hands it to the database's driver; none of what comes back is worth copying.
+        raise bad_request(f"Expected a list of quoted strings to compare {key} with")
     if kind is Kind.ATTRIBUTE:
         return _attribute_condition(builder, comparison)
     table, key_column, value_column = _TABLES[kind]
