@@ -102,7 +102,7 @@ class WorkerProcess:
         if process.stdin is None or process.stdout is None:
             raise RuntimeError("the worker has no pipes")
         self.ready.clear()
-        await self._may_serve.wait()
+        await self._may_serve_or_end(process)
         process.stdin.write(self._handover)
         while line := await process.stdout.readline():
             if line == READY:
@@ -110,3 +110,11 @@ class WorkerProcess:
                 self.ready.set()
         self.ready.clear()
         return await process.wait()
+
+    async def _may_serve_or_end(self, process: asyncio.subprocess.Process) -> None:
+        waits = [asyncio.create_task(self._may_serve.wait()), asyncio.create_task(process.wait())]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for each in waits:
+                each.cancel()
