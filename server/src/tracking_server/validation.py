@@ -18,9 +18,18 @@ MAX_ENTITY_KEY_LENGTH = 250
 MAX_EXPERIMENT_NAME_LENGTH = 500
 MAX_EXPERIMENT_TAG_KEY_LENGTH = 250
 MAX_EXPERIMENT_TAG_VALUE_LENGTH = 20000
+MAX_DATASET_NAME_LENGTH = 500
+MAX_DATASET_DIGEST_LENGTH = 36
+MAX_DATASET_SOURCE_LENGTH = 65535
+MAX_DATASET_SCHEMA_LENGTH = 1048575
+MAX_DATASET_PROFILE_LENGTH = 16777215
+MAX_INPUT_TAG_KEY_LENGTH = 255
+MAX_INPUT_TAG_VALUE_LENGTH = 500
 
 _logger = logging.getLogger(__name__)
 _NAME = re.compile(r"^[/\w.\- :]*$")
+_RUN_ID = re.compile(r"^[a-zA-Z0-9][\w\-]{0,255}$")
+_BAD_IN_LOGGED_MODEL_NAMES = ("/", ":", ".", "%", '"', "'")
 # Names without slashes and dots need no look at what they resolve to as paths.
 _PLAIN_NAME = re.compile(r"[\w\- :]+\Z")
 
@@ -154,3 +163,33 @@ def parse_experiment_id(text: str) -> int:
         return int(text)
     except ValueError:
         raise invalid_parameter(f"Invalid experiment ID '{text}'. Experiment ID must be a valid integer.") from None
+
+
+def check_run_id(run_id: str) -> None:
+    """A run's id as log-batch and log-inputs take it."""
+    if not _RUN_ID.match(run_id):
+        raise invalid_value("run_id", run_id)
+
+
+def check_logged_model_name(name: str) -> None:
+    """A logged model's name; its length is left to the database, as in stock."""
+    if not name or any(character in name for character in _BAD_IN_LOGGED_MODEL_NAMES):
+        raise invalid_parameter(
+            f"Invalid model name ({name!r}) provided. Model name must be a non-empty string"
+            f" and cannot contain the following characters: {_BAD_IN_LOGGED_MODEL_NAMES}"
+        )
+
+
+def check_dataset(name: str, digest: str, source: str, schema: str | None, profile: str | None) -> None:
+    """The lengths of a dataset's parts; that of its source type is left to the database, as in stock."""
+    check_length("name", MAX_DATASET_NAME_LENGTH, name)
+    check_length("digest", MAX_DATASET_DIGEST_LENGTH, digest)
+    check_length("source", MAX_DATASET_SOURCE_LENGTH, source)
+    check_length("schema", MAX_DATASET_SCHEMA_LENGTH, schema)
+    check_length("profile", MAX_DATASET_PROFILE_LENGTH, profile)
+
+
+def check_input_tag(key: str, value: str) -> None:
+    """The lengths of a tag of a run's input."""
+    check_length("key", MAX_INPUT_TAG_KEY_LENGTH, key)
+    check_length("value", MAX_INPUT_TAG_VALUE_LENGTH, value)

@@ -144,6 +144,8 @@ def _describe(field: msgspec.inspect.Field) -> _Field:
     is_map = isinstance(kind, msgspec.inspect.DictType)
     if not field.required:
         zero = field.default if field.default is not msgspec.NODEFAULT else None
+    elif isinstance(kind, msgspec.inspect.EnumType):
+        zero = next(iter(kind.cls))
     else:
         zero = {msgspec.inspect.IntType: 0, msgspec.inspect.FloatType: 0.0}.get(type(kind), "")
     return _Field(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TypeVar
 
 from tracking_server.api.decoding import decode
@@ -13,10 +13,11 @@ from tracking_server.web import Answer, Request, Response
 
 M = TypeVar("M", bound=Message)
 Handler = Callable[[Request, Services], Awaitable[Answer]]
+PathParameters = Mapping[str, str]
 
 EMPTY = b"{}"
 MESSAGES: dict[Handler, type[Message]] = {}
-"""The message type of every handler that ``operation`` made, for a test that holds them against MLflow's protos."""
+"""The message type of every handler made here, for a test that holds them against MLflow's protos."""
 
 
 def operation(message: type[M], rules: Rules) -> Callable[[Callable[[M, Services], Awaitable[bytes]]], Handler]:
@@ -30,9 +31,32 @@ def operation(message: type[M], rules: Rules) -> Callable[[Callable[[M, Services
         async def handler(request: Request, services: Services) -> Answer:
             return Response(body=await answer(await decode(request, message, rules), services))
 
-        handler.__name__ = answer.__name__
-        handler.__doc__ = answer.__doc__
-        MESSAGES[handler] = message
-        return handler
+        return _registered(handler, answer, message)
 
     return decorate
+
+
+def path_operation(
+    message: type[M], rules: Rules
+) -> Callable[[Callable[[M, PathParameters, Services], Awaitable[bytes]]], Handler]:
+    """As ``operation``, for ``async def (message, path, services) -> JSON bytes``.
+
+    ``path`` holds the route's ``{name}`` parts. Where the message repeats them stock checks its copies, then acts on
+    the path's.
+    """
+
+    def decorate(answer: Callable[[M, PathParameters, Services], Awaitable[bytes]]) -> Handler:
+        async def handler(request: Request, services: Services) -> Answer:
+            decoded = await decode(request, message, rules)
+            return Response(body=await answer(decoded, request.path_params, services))
+
+        return _registered(handler, answer, message)
+
+    return decorate
+
+
+def _registered(handler: Handler, answer: Callable[..., object], message: type[Message]) -> Handler:
+    handler.__name__ = answer.__name__
+    handler.__doc__ = answer.__doc__
+    MESSAGES[handler] = message
+    return handler

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 from tracking_server.api import rules
@@ -13,9 +12,7 @@ from tracking_server.services import Services
 from tracking_server.store import model_metrics
 from tracking_server.store.model_metrics import ModelMetric
 from tracking_server.store.run_log import LogEntry, MetricRow, metric_row
-from tracking_server.validation import check_batch, check_metric, checked_param, checked_tag, invalid_value
-
-_RUN_ID = re.compile(r"^[a-zA-Z0-9][\w\-]{0,255}$")
+from tracking_server.validation import check_batch, check_metric, check_run_id, checked_param, checked_tag
 
 
 class LogMetric(Message):
@@ -130,8 +127,7 @@ async def log_batch(message: LogBatch, services: Services) -> bytes:
     run_id = message.run_id
     for metric in message.metrics:
         _check_dataset(metric.dataset_name, metric.dataset_digest)
-    if not _RUN_ID.match(run_id):
-        raise invalid_value("run_id", run_id)
+    check_run_id(run_id)
     rows = _metric_rows(run_id, message.metrics)
     params = [checked_param(pair.key, pair.value, f"params[{index}]") for index, pair in enumerate(message.params)]
     tags = [checked_tag(pair.key, pair.value, f"tags[{index}]") for index, pair in enumerate(message.tags)]

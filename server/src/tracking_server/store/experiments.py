@@ -107,9 +107,14 @@ async def delete_tag(connection: Connection, experiment_id: int, key: str, given
 async def require_active(connection: Connection, experiment_id: int) -> None:
     """Raises unless the experiment exists and is active."""
     row = await find(connection, _QUERIES["lifecycle_stage"], experiment_id)
-    if row[0] != "active":
+    check_active(experiment_id, row[0])
+
+
+def check_active(experiment_id: int, lifecycle_stage: str) -> None:
+    """Raises INVALID_PARAMETER_VALUE for an experiment in another stage than ``active``."""
+    if lifecycle_stage != "active":
         raise invalid_parameter(
-            f"The experiment {experiment_id} must be in the 'active' state. Current state is {row[0]}."
+            f"The experiment {experiment_id} must be in the 'active' state. Current state is {lifecycle_stage}."
         )
 
 
