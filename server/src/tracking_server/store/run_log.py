@@ -128,9 +128,9 @@ async def _log_params(connection: Connection, entries: Sequence[LogEntry], outco
     found = await _fetch_batch(connection, _QUERIES["existing_params"], *map(list, zip(*wanted, strict=True)))
     known = {(row[0], row[1]): row[2] for row in found}
     if connection.dialect is Dialect.POSTGRESQL and any(
-        "\0" in value for entry in entries for _, value in entry.params
+        entry.single_param and "\0" in entry.params[0][1] for entry in entries
     ):
-        # Only a new parameter's value would reach the database, which refuses it.
+        # log-parameter looks the value up, which the database refuses; log-batch compares what it has read.
         raise DataViolation("PostgreSQL text fields cannot contain NUL (0x00) bytes")
     new: dict[tuple[str, str], str] = {}
     for index, entry in enumerate(entries):
