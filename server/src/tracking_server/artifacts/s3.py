@@ -11,8 +11,6 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from xml.sax.saxutils import escape
 
-import aiohttp
-import yarl
 from obstore.store import S3Store
 
 from tracking_server.artifacts.objects import BucketStore, refusal
@@ -94,6 +92,10 @@ class S3BucketStore(BucketStore):
 
     async def _call(self, method: str, path: str, parameters: Mapping[str, str], body: bytes) -> bytes:
         """Sends one signed request and returns its answer's body."""
+        # A quarter of a second to load, which a worker's start need not wait for.
+        import aiohttp
+        import yarl
+
         url = self._url(method, path, parameters, _CALL_SECONDS)
         timeout = aiohttp.ClientTimeout(total=_CALL_SECONDS)
         try:
