@@ -19,7 +19,7 @@ import msgspec
 
 from tracking_server.errors import ErrorCode, ForwardRequest, MlflowError, does_not_exist, invalid_parameter
 from tracking_server.store import artifact_roots, model_versions, registered_models
-from tracking_server.store.database import Connection
+from tracking_server.store.database import Connection, DataViolation
 from tracking_server.validation_registry import (
     LATEST_ALIAS,
     canonical_stage,
@@ -106,7 +106,12 @@ async def logged_model(connection: Connection, lineage: Lineage) -> LoggedModel 
     """
     if not lineage.model_id:
         return None
-    row = await model_versions.lock_logged_model(connection, lineage.model_id)
+    try:
+        row = await model_versions.lock_logged_model(connection, lineage.model_id)
+    except DataViolation:
+        if lineage.run_id:
+            raise ForwardRequest("missing-logged-model") from None
+        raise
     if row is None:
         missing = f"Logged model with ID '{lineage.model_id}' not found."
         if urlparse(lineage.source).scheme == "models":
@@ -136,6 +141,8 @@ def _checked_scheme(source: str) -> str:
             " scheme such as SMB (e.g. smb://<hostname>/<path>)."
         )
     if parsed.scheme in ("", "file"):
+        if "\0" in source:
+            raise invalid_parameter(f"Invalid model version source: '{source}'. A path cannot hold a NUL character.")
         raise ForwardRequest("local-source")
     if parsed.scheme in _HOST_SCHEMES or (parsed.scheme == "mlflow-artifacts" and parsed.netloc):
         raise ForwardRequest("source-host")

@@ -41,10 +41,13 @@ SELECT $1 AS name, $2 AS version
 UPDATE registered_models SET last_updated_time = $2 WHERE workspace = 'default' AND name = $1
 
 -- name: insert_version
+-- The cast keeps PostgreSQL from deducing two types for the name.
 INSERT INTO model_versions (workspace, name, version, creation_time, last_updated_time, description, current_stage,
                             source, storage_location, run_id, run_link, status)
-SELECT 'default', $1, coalesce(max(version), 0) + 1, $2, $2, $3, 'None', $4, $5, $6, $7, 'READY'
-  FROM model_versions WHERE workspace = 'default' AND name = $1
+VALUES ('default', $1,
+        (SELECT coalesce(max(version), 0) + 1 FROM model_versions
+          WHERE workspace = 'default' AND name = CAST($1 AS varchar)),
+        $2, $2, $3, 'None', $4, $5, $6, $7, 'READY')
 RETURNING version
 
 -- name: insert_tag
