@@ -1,6 +1,6 @@
 -- name: log_metrics (postgresql)
--- differs because one statement commits by itself here: no round trips for BEGIN and COMMIT. Rows are inserted in
--- the order of run and key, so that two writers on the same runs wait for each other instead of deadlocking.
+-- differs because one statement commits by itself here: no round trips for BEGIN and COMMIT. Rows go in in Python's
+-- order of tuples, as everywhere, so that two writers on the same runs wait for each other instead of deadlocking.
 WITH live AS (
     SELECT run_uuid, lifecycle_stage FROM runs WHERE run_uuid = ANY($1::text[])
 ), history AS (
@@ -9,7 +9,7 @@ WITH live AS (
       FROM unnest($2::text[], $3::text[], $4::float8[], $5::int8[], $6::int8[], $7::bool[])
         AS m (run_uuid, key, value, timestamp, step, is_nan)
       JOIN live ON live.run_uuid = m.run_uuid AND live.lifecycle_stage = 'active'
-     ORDER BY m.run_uuid, m.key, m.step, m.timestamp, m.value
+     ORDER BY m.run_uuid COLLATE "C", m.key COLLATE "C", m.value, m.timestamp, m.step, m.is_nan
         ON CONFLICT DO NOTHING
 ), latest AS (
     INSERT INTO latest_metrics (run_uuid, key, value, timestamp, step, is_nan)
@@ -17,7 +17,7 @@ WITH live AS (
       FROM unnest($8::text[], $9::text[], $10::float8[], $11::int8[], $12::int8[], $13::bool[])
         AS m (run_uuid, key, value, timestamp, step, is_nan)
       JOIN live ON live.run_uuid = m.run_uuid AND live.lifecycle_stage = 'active'
-     ORDER BY m.run_uuid, m.key
+     ORDER BY m.run_uuid COLLATE "C", m.key COLLATE "C"
         ON CONFLICT (key, run_uuid) DO UPDATE
        SET value = excluded.value, timestamp = excluded.timestamp, step = excluded.step, is_nan = excluded.is_nan
      WHERE (excluded.step, excluded.timestamp, excluded.value)
