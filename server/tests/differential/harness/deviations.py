@@ -1,6 +1,7 @@
 """THE list of answers that deliberately differ from stock's.
 
-Stock answers 500 to some bad input; ours answers a clear 4xx in MLflow's error shape. Each row says by which words
+Stock answers 500 to some bad input, and an HTML page to some paths; ours answers a clear 4xx in MLflow's error shape.
+Each row says by which words
 such an answer of stock is known, what ours answers instead, and why. Everything else must be equal, and a failure of
 stock that no row describes fails the test until somebody decides.
 """
@@ -26,7 +27,7 @@ _DELIBERATE_CODES = ("INVALID_STATE", "NOT_IMPLEMENTED", "FEATURE_DISABLED")
 class Deviation:
     """One deliberate difference.
 
-    ``stock_says`` is searched in the body of stock's 500. ``ours`` are the statuses and codes that ours may answer.
+    ``stock_says`` is searched in the body of stock's answer with the status ``stock``. ``ours`` are the statuses and codes that ours may answer.
     ``example`` is a script that provokes it in its last step; on ``dialects`` stock must answer so.
     """
 
@@ -36,6 +37,7 @@ class Deviation:
     ours: tuple[tuple[int, str], ...]
     example: tuple[Call, ...]
     dialects: tuple[str, ...] = BOTH
+    stock: int = 500
 
 
 DEVIATIONS: tuple[Deviation, ...] = (
@@ -69,7 +71,7 @@ DEVIATIONS: tuple[Deviation, ...] = (
         (post("runs/search", {"experiment_ids": ["0"], "page_token": "W10="}),),
     ),
     Deviation(
-        "runs ordered twice by the same field",
+        "ordered twice by the same field",
         "stock means to refuse it, but forgets the error code",
         r"`order_by` contains duplicate fields",
         (INVALID,),
@@ -130,14 +132,32 @@ DEVIATIONS: tuple[Deviation, ...] = (
         (INVALID,),
         (post("logged-models/search", {"experiment_ids": ["0"], "order_by": [{"field_name": "metadata"}]}),),
     ),
+    Deviation(
+        "a path without a route",
+        "same status, but in MLflow's error shape, which clients can read",
+        r"(?s)<!doctype html>.*<title>404 Not Found</title>",
+        ((404, "ENDPOINT_NOT_FOUND"),),
+        (get("experiments/nonsense"),),
+        stock=404,
+    ),
+    Deviation(
+        "a method that the route does not have",
+        "same status, but in MLflow's error shape, which clients can read",
+        r"(?s)<!doctype html>.*<title>405 Method Not Allowed</title>",
+        ((405, "BAD_REQUEST"),),
+        (send("PUT", "experiments/create", {"name": "e"}),),
+        stock=405,
+    ),
 )
 
 
 def deviation_for(dialect: str, stock: Answer) -> Deviation | None:
-    """The row that describes this failure of stock, or None."""
+    """The row that describes this answer of stock, or None."""
+    if stock.status < 400:
+        return None
     text = stock.body.decode("utf-8", "replace")
     for deviation in DEVIATIONS:
-        if dialect in deviation.dialects and re.search(deviation.stock_says, text):
+        if deviation.stock == stock.status and dialect in deviation.dialects and re.search(deviation.stock_says, text):
             return deviation
     return None
 

@@ -6,6 +6,7 @@ import itertools
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from differential.harness.compare import Comparison, Difference
 from differential.harness.deviations import Deviation, deviation_for, is_deliberate
@@ -26,9 +27,13 @@ class Side:
     url: str
     connection: Exchanges
     dump: Dump
-    folder: str = "(no folder)"
+    folder: str = "/no folder/known"
     names: dict[str, str] = field(default_factory=dict)
     times: StepTimes = field(default_factory=StepTimes)
+
+    def places(self) -> tuple[str, ...]:
+        """Texts by which an answer shows where this server runs."""
+        return self.url, self.folder, str(Path(self.folder).parent)
 
     def send(self, step: Call) -> Answer:
         """Sends a step, remembers what it saves and when it ran."""
@@ -79,7 +84,7 @@ class Pair:
 
     def _new_comparison(self) -> Comparison:
         stock, ours = self.stock, self.ours
-        return Comparison(IdPairs(), stock.times, ours.times, (stock.url, stock.folder), (ours.url, ours.folder))
+        return Comparison(IdPairs(), stock.times, ours.times, stock.places(), ours.places())
 
     def run(self, steps: Iterable[Call]) -> list[Finding]:
         """Sends the steps to both servers, stock first; returns what differs, and goes on after a difference."""
@@ -115,12 +120,11 @@ class Pair:
         return findings
 
     def _compare(self, step: Call, stock: Answer, ours: Answer) -> list[Difference]:
-        if stock.status >= 500:
-            deviation = deviation_for(self.dialect, stock)
-            if deviation is not None:
-                return [] if self._ours_is_stock else _deviation_problems(deviation, ours)
-            if not is_deliberate(stock):
-                return [Difference("a failure of stock that no deviation documents", stock.status, ours.status)]
+        deviation = deviation_for(self.dialect, stock)
+        if deviation is not None:
+            return [] if self._ours_is_stock else _deviation_problems(deviation, ours)
+        if stock.status >= 500 and not is_deliberate(stock):
+            return [Difference("a failure of stock that no deviation documents", stock.status, ours.status)]
         problems = []
         if stock.status != ours.status:
             problems.append(Difference("status", stock.status, ours.status))

@@ -64,11 +64,15 @@ class Connection:
         """Sends one request and reads its whole answer. Raises OSError or HTTPException when there is none."""
         began = _now()
         try:
-            response = self._send(sent)
-        except (http.client.RemoteDisconnected, BrokenPipeError, ConnectionResetError):
+            try:
+                response = self._send(sent)
+            except (http.client.RemoteDisconnected, BrokenPipeError, ConnectionResetError):
+                self._connection.close()
+                response = self._send(sent)
+            body = response.read()
+        except (OSError, http.client.HTTPException):
             self._connection.close()
-            response = self._send(sent)
-        body = response.read()
+            raise
         return Answer(response.status, response.getheader("Content-Type", ""), body, began, _now())
 
     def _send(self, sent: Sent) -> http.client.HTTPResponse:
