@@ -1,0 +1,175 @@
+"""Logging to runs: shared transactions, errors that stay with their request, and statements per request."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import itertools
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+
+import pytest
+
+from support.databases import Databases, Dialect
+from tracking_server.config import Config
+from tracking_server.errors import MlflowError
+from tracking_server.search.runs import runs_page
+from tracking_server.settings_database import DatabaseUri
+from tracking_server.store import experiments, run_reads, runs
+from tracking_server.store.connect import open_database
+from tracking_server.store.database import Database, DataViolation
+from tracking_server.store.group_commit import GroupCommit
+from tracking_server.store.queries import Query
+from tracking_server.store.run_log import LogEntry, RunLog, metric_row
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+async def database(request: pytest.FixtureRequest, databases: Databases) -> AsyncIterator[Database]:
+    dialect: Dialect = request.param
+    uri = databases.create(dialect)
+    settings = dataclasses.replace(Config().database, uri=DatabaseUri.parse(uri))
+    opened = await open_database(settings)
+    yield opened
+    await opened.close()
+    databases.drop(uri)
+
+
+async def make_runs(database: Database, count: int) -> list[str]:
+    experiment = await database.write(
+        lambda connection: experiments.create(connection, f"e{next(_numbers)}", [], lambda new_id: f"root/{new_id}")
+    )
+    run_ids = [f"{next(_numbers):032x}" for _ in range(count)]
+    for run_id in run_ids:
+        new = runs.NewRun(run_id, experiment, "name", "user", 1, [])
+        await database.write(lambda connection, new=new: runs.create(connection, new, lambda root: root))  # type: ignore[misc]
+    return run_ids
+
+
+async def values(database: Database, sql: str, *arguments: object) -> list[tuple[object, ...]]:
+    return [tuple(row) for row in await database.fetch(Query.build("test", sql), *arguments)]
+
+
+async def statements(database: Database, request: Callable[[], object]) -> Counter[str]:
+    before = database.statements
+    await request()  # type: ignore[misc]
+    return database.statements - before
+
+
+def metric(run_id: str, key: str, value: float, step: int) -> LogEntry:
+    return LogEntry(run_id, (metric_row(run_id, key, value, 1000 + step, step),))
+
+
+async def test_requests_that_wait_share_statements(database: Database) -> None:
+    (run_id,) = await make_runs(database, 1)
+    log = RunLog(database)
+    before = database.statements
+    await asyncio.gather(*(log.log(metric(run_id, "loss", step / 2, step)) for step in range(200)))
+    used = database.statements - before
+    assert used.total() <= 15, "the first request goes alone, all others in one or two groups"
+    assert await values(database, "SELECT count(*), max(step) FROM metrics") == [(200, 199)]
+    assert await values(database, "SELECT value, step FROM latest_metrics") == [(99.5, 199)]
+
+
+async def test_each_request_gets_its_own_error(database: Database) -> None:
+    good, deleted = await make_runs(database, 2)
+    await database.write(lambda connection: runs.delete(connection, deleted))
+    log = RunLog(database)
+    await log.log(LogEntry(good, params=(("p", "1"),)))
+    outcomes = await asyncio.gather(
+        log.log(metric(good, "a", 1.0, 1)),
+        log.log(metric(deleted, "a", 1.0, 1)),
+        log.log(metric("0" * 32, "a", 1.0, 1)),
+        log.log(LogEntry(good, params=(("p", "2"),))),
+        log.log(LogEntry(good, params=(("q", "1"),), tags=(("t", "1"),))),
+        return_exceptions=True,
+    )
+    assert [outcome.code.value if isinstance(outcome, MlflowError) else outcome for outcome in outcomes] == [
+        None,
+        "INVALID_PARAMETER_VALUE",
+        "RESOURCE_DOES_NOT_EXIST",
+        "INVALID_PARAMETER_VALUE",
+        None,
+    ]
+    assert await values(database, "SELECT key, value FROM params ORDER BY key") == [("p", "1"), ("q", "1")]
+    assert await values(database, "SELECT key, run_uuid FROM metrics") == [("a", good)]
+
+
+async def test_a_value_that_does_not_fit_fails_alone(database: Database) -> None:
+    (run_id,) = await make_runs(database, 1)
+    log = RunLog(database)
+    # A step beyond 64 bits is refused by both drivers; the API never lets one through.
+    outcomes = await asyncio.gather(
+        log.log(metric(run_id, "first", 1.0, 1)),
+        *(log.log(metric(run_id, "loss", 1.0, step)) for step in (1, 2, 2**63, 3)),
+        return_exceptions=True,
+    )
+    assert [type(outcome) for outcome in outcomes] == [type(None)] * 3 + [DataViolation, type(None)]
+    assert await values(database, "SELECT step FROM metrics WHERE key = 'loss' ORDER BY step") == [(1,), (2,), (3,)]
+
+
+async def test_two_processes_that_store_one_parameter_agree_on_its_value(database: Database) -> None:
+    (run_id,) = await make_runs(database, 1)
+    logs = [RunLog(database), RunLog(database)]
+    for number in range(20):
+        outcomes = await asyncio.gather(
+            *(log.log(LogEntry(run_id, params=((f"p{number}", str(side)),))) for side, log in enumerate(logs)),
+            return_exceptions=True,
+        )
+        assert sum(outcome is None for outcome in outcomes) == 1, "one stored its value, the other was told"
+        stored = await values(database, "SELECT value FROM params WHERE key = $1", f"p{number}")
+        assert stored == [(str(outcomes.index(None)),)]
+
+
+async def test_the_latest_metric_is_the_one_stock_would_keep(database: Database) -> None:
+    (run_id,) = await make_runs(database, 1)
+    log = RunLog(database)
+    rows = [
+        metric_row(run_id, "m", 1.0, 5, 2),
+        metric_row(run_id, "m", float("nan"), 5, 2),
+        metric_row(run_id, "m", float("-inf"), 9, 1),
+        metric_row(run_id, "m", 1.0, 5, 2),
+    ]
+    await log.log(LogEntry(run_id, rows))
+    await log.log(LogEntry(run_id, rows))
+    latest = await values(database, "SELECT value, timestamp, step, is_nan FROM latest_metrics")
+    assert [(value, time, step, bool(is_nan)) for value, time, step, is_nan in latest] == [(1.0, 5, 2, False)]
+    assert await values(database, "SELECT count(*) FROM metrics") == [(3,)]
+
+
+async def test_statements_per_request(database: Database) -> None:
+    run_ids = await make_runs(database, 30)
+    log = RunLog(database)
+    for run_id in run_ids:
+        await log.log(LogEntry(run_id, [metric_row(run_id, f"m{i}", 0.5, 1, 1) for i in range(30)], [("p", "1")]))
+    is_postgres = database.dialect == "postgresql"
+    plan = runs_page(database.dialect, [str(1)], 3, 20, "metrics.m1 > 0", [], None)
+
+    alone = await statements(database, lambda: log.log(metric(run_ids[0], "n", 1.0, 2)))
+    assert alone.total() == (1 if is_postgres else 3), alone
+    batch = LogEntry(run_ids[0], [metric_row(run_ids[0], f"k{i}", 0.5, 1, 1) for i in range(1000)])
+    whole_batch = await statements(database, lambda: log.log(batch))
+    assert len(whole_batch) == (1 if is_postgres else 3), whole_batch
+    assert (await statements(database, lambda: run_reads.get(database, run_ids[0]))).total() == (
+        2 if is_postgres else 3
+    )
+    assert (await statements(database, lambda: run_reads.search(database, plan))).total() == (1 if is_postgres else 2)
+
+
+async def test_what_is_accepted_is_answered_before_the_end() -> None:
+    written: list[int] = []
+
+    async def write(entries: list[int]) -> list[None]:
+        await asyncio.sleep(0.01)
+        written.extend(entries)
+        return [None] * len(entries)
+
+    commits: GroupCommit[int] = GroupCommit(write, lambda entry: 1, 3)  # type: ignore[arg-type]
+    waiting = [asyncio.create_task(commits.submit(number)) for number in range(10)]
+    await asyncio.sleep(0)
+    await commits.close()
+    await asyncio.gather(*waiting)
+    assert written == list(range(10))
+    with pytest.raises(MlflowError):
+        await commits.submit(11)
