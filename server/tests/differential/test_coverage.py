@@ -14,11 +14,15 @@ from differential import (
     test_log_batch,
     test_logged_models,
     test_metric_history,
+    test_model_version_sources,
     test_model_versions,
     test_registered_models,
+    test_run_inputs,
     test_runs,
     test_search_experiments,
+    test_search_logged_models,
     test_search_runs,
+    test_search_runs_pages,
 )
 from differential.harness.pair import Pair
 from differential.harness.script import API, Script, send
@@ -30,11 +34,15 @@ FAMILIES = (
     test_log_batch,
     test_logged_models,
     test_metric_history,
+    test_model_version_sources,
     test_model_versions,
     test_registered_models,
+    test_run_inputs,
     test_runs,
     test_search_experiments,
+    test_search_logged_models,
     test_search_runs,
+    test_search_runs_pages,
 )
 # One script of each family that only does what its operations are for.
 ORDINARY = {

@@ -1,10 +1,10 @@
-"""Model versions: create with every kind of source, get, update, delete, search, stages, tags, download URI."""
+"""Model versions: create, get, update, delete, search, stages, tags, download URI."""
 
 from __future__ import annotations
 
 import pytest
 
-from differential.calls import new_experiment, new_logged_model, new_model, new_run, new_version, pair_of
+from differential.calls import new_experiment, new_model, new_run, new_version, pair_of
 from differential.harness.mutations import INTEGER, LIST, TEXT, mutations
 from differential.harness.pair import Pair
 from differential.harness.script import Call, Script, get, post, script, send
@@ -42,73 +42,6 @@ def search(text: str = "", **more: str) -> Call:
 
 
 ARCHIVE: list[object] = ["true", "x", 1, 0, None, []]
-SOURCES = [
-    *(
-        "s3://bucket/model",
-        "s3://bucket/../model",
-        "s3://bucket/a/./b",
-        "s3://bucket//model",
-        "s3:/bucket/model",
-        "gs://b/m",
-    ),
-    *(
-        "dbfs:/m",
-        "http://example.com/m",
-        "https://example.com/a/../b",
-        "http://example.com/%2e%2e/m",
-        "ftp://example.com/m",
-    ),
-    *(
-        "/srv/model",
-        "srv/model",
-        "./model",
-        "../model",
-        "file:///srv/model",
-        "file://example.com/srv/model",
-        "file:srv",
-        "",
-    ),
-    *(
-        "mlflow-artifacts:/1/model",
-        "mlflow-artifacts:/../model",
-        "mlflow-artifacts://example.com/m",
-        "mlflow-artifacts:/a%00b",
-    ),
-    *(
-        "runs:/" + FAR + "/model",
-        "runs:/",
-        "runs:/x",
-        "runs://h/x/model",
-        "models:/m/1",
-        "models:/m",
-        "models:/nobody/1",
-    ),
-    *(
-        "models:/m@champion",
-        "models:/m/Production",
-        "models:/m/latest",
-        "models:/" + "m-" + FAR,
-        "models://h/m/1",
-        "models:/",
-        "x",
-    ),
-    *(
-        "http://example.com/api/2.0/mlflow-artifacts/artifacts/m",
-        "s3://bucket/m?x=y",
-        "s3://bucket/m#f",
-        "S3://bucket/m",
-        "é",
-        " ",
-    ),
-    *(
-        "s3://bucket/" + "m" * 488,
-        "s3://bucket/" + "m" * 489,
-        "C:\\model",
-        "\\\\host\\share",
-        "nonsense:x",
-        "abfss://c@a/m",
-    ),
-]
 FOUND = [
     new_experiment(),
     new_run(),
@@ -259,59 +192,14 @@ SCRIPTS = [
         read("1", ""),
         delete("1", "nobody"),
     ),
-    script("sources", new_model(), new_version(), [new_version(source=source) for source in SOURCES]),
-    script(
-        "sources with a run",
-        new_experiment(),
-        new_run(),
-        new_run("other", start_time=2),
-        new_model(),
-        [new_version(source=source, run_id="{run}") for source in SOURCES],
-        new_version(source="runs:/{run}/model", run_id="{run}"),
-        new_version(source="runs:/{run}/model", run_id="{other}"),
-        new_version(source="runs:/{run}/model"),
-        new_version(source="mlflow-artifacts:/{exp}/{run}/artifacts/model", run_id="{run}"),
-        new_version(source="mlflow-artifacts:/{exp}/{run}/artifacts", run_id="{run}"),
-        new_version(source="mlflow-artifacts:/{exp}/{run}/artifactsx", run_id="{run}"),
-        new_version(source="mlflow-artifacts:/{exp}/{run}/artifacts/model", run_id="{other}"),
-        new_version(source="mlflow-artifacts:/{exp}/{run}/artifacts/model", run_id=FAR),
-        new_version(source="mlflow-artifacts:/{exp}/{run}/artifacts/../x", run_id="{run}"),
-        new_version(run_id=FAR),
-        new_version(run_id="x"),
-        new_version(run_id="x" * 33),
-        get("registered-models/get", {"name": "m"}),
-    ),
-    script(
-        "sources with a logged model",
-        new_experiment(),
-        new_run(),
-        new_logged_model(source_run_id="{run}"),
-        new_logged_model("two"),
-        new_model(),
-        new_version(source="models:/{model}", model_id="{model}"),
-        new_version(source="models:/{model}", model_id="{two}"),
-        new_version(source="models:/{model}"),
-        new_version(source="models:/{model}", model_id="m-" + FAR),
-        new_version(source="mlflow-artifacts:/{exp}/models/{model}/artifacts", model_id="{model}"),
-        new_version(source="mlflow-artifacts:/{exp}/models/{two}/artifacts", model_id="{model}"),
-        new_version(source="s3://bucket/model", model_id="{model}"),
-        new_version(source="s3://bucket/model", model_id="{model}", run_id="{run}"),
-        new_version(source="models:/m/1"),
-        new_version(source="models:/m/1", model_id="{model}"),
-        new_version(source="models:/m/1", model_id="{two}"),
-        new_version(source="models:/m/1", run_id="{run}"),
-        get("/api/2.0/mlflow/logged-models/{model}"),
-        get("model-versions/search"),
-    ),
     script(
         "stages",
         new_model(),
         [new_version() for _ in range(4)],
         stage("1", "Production"),
         stage("2", "production"),
-        stage("2", "STAGING", archive_existing_versions=True),
-        stage("3", "Production", archive_existing_versions=True),
-        stage("3", "Production", archive_existing_versions=True),
+        stage("2", "STAGING"),
+        stage("3", "Production"),
         stage("3", "None"),
         stage("3", "None", archive_existing_versions=True),
         stage("4", "Archived"),
@@ -434,6 +322,27 @@ SCRIPTS = [
         ),
     ),
 ]
+
+
+ARCHIVING = script(
+    "archive the others of a stage",
+    new_model(),
+    [new_version() for _ in range(4)],
+    [stage(version, "Production") for version in ("1", "2", "3")],
+    delete("1"),
+    stage("4", "STAGING", archive_existing_versions=True),
+    stage("4", "Production", archive_existing_versions=True),
+    stage("4", "Production", archive_existing_versions=True),
+    stage("9", "Production", archive_existing_versions=True),
+    [read(str(version)) for version in range(1, 5)],
+    get("registered-models/get", {"name": "m"}),
+)
+
+
+@pytest.mark.parametrize("pair", ["sqlite"], indirect=True)
+def test_archiving(pair: Pair) -> None:
+    """On PostgreSQL stock cannot do it: it compares the number with a text. Ours can: see client/test_registry.py."""
+    pair.check(ARCHIVING)
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda item: item.name)

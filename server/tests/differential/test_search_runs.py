@@ -1,60 +1,12 @@
-"""runs/search: the whole filter grammar, ordering, paging, and what it refuses."""
+"""runs/search: the whole filter grammar."""
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
-from differential.calls import log_metric, metric, new_experiment, new_logged_model, new_run, on_run, pair_of
-from differential.harness.mutations import ENUM, INTEGER, LIST, TEXT, mutations
 from differential.harness.pair import Pair
-from differential.harness.script import Call, Script, post, script
-
-
-def dataset(name: str, digest: str, context: str | None = None) -> dict[str, object]:
-    tags = [] if context is None else [pair_of("mlflow.data.context", context)]
-    return {"dataset": {"name": name, "digest": digest, "source_type": "local", "source": "{}"}, "tags": tags}
-
-
-def search(text: str, **more: object) -> Call:
-    return post("runs/search", {"experiment_ids": ["{exp}", "{two}"], "filter": text, **more})
-
-
-def ordered(*clauses: str, **more: object) -> Call:
-    return search("", order_by=list(clauses), **more)
-
-
-# The second and the third run tie in many columns; each has its own start time, because ties end at random ids.
-RUNS = [
-    new_experiment(),
-    new_experiment("two", save="two"),
-    new_run("a", name="alpha", start_time=10, user_id="ann", tags=[pair_of("t", "x"), pair_of("only a", "1")]),
-    on_run(
-        "log-batch",
-        "a",
-        metrics=[metric("m", 1.0), metric("loss value", 0.5), metric("nan", "NaN"), metric("inf", "Infinity")],
-        params=[pair_of("p", "1"), pair_of("q", "Adam"), pair_of("odd key", "it's"), pair_of("a.b", "dot")],
-    ),
-    on_run("log-inputs", "a", datasets=[dataset("train", "d1", "train"), dataset("test", "d2", "test")]),
-    on_run("update", "a", status="FINISHED", end_time=20),
-    new_run("b", name="Beta", start_time=11, user_id="bob", tags=[pair_of("t", "X"), pair_of("pct", "50%_")]),
-    on_run(
-        "log-batch",
-        "b",
-        metrics=[metric("m", 2.0), metric("nan", 0.0), metric("inf", "-Infinity")],
-        params=[pair_of("p", "2"), pair_of("q", "adam"), pair_of("empty", "")],
-    ),
-    on_run("log-inputs", "b", datasets=[dataset("train", "d1", "train"), dataset("Train", "d3")]),
-    on_run("update", "b", status="FAILED", end_time=15),
-    new_run("c", name="beta 2", start_time=12, tags=[pair_of("t", "")]),
-    on_run("log-batch", "c", metrics=[metric("m", 2.0), metric("m", 3.0, step=1)], params=[pair_of("p", "10")]),
-    new_run("d", name="délta 😀", start_time=13, exp="two", tags=[pair_of("t", "y")]),
-    log_metric("m", -1e-7, run="d"),
-    new_run("gone", name="gone", start_time=14),
-    log_metric("m", 1.0, run="gone"),
-    on_run("delete", "gone"),
-]
+from differential.harness.script import Script, script
+from differential.searched_runs import RUNS, search
 
 ATTRIBUTES = [
     *("", " ", "attributes.status = 'FINISHED'", "status = 'FINISHED'", "attribute.status != 'FINISHED'"),
@@ -326,59 +278,6 @@ MIXED = [
     "tags.date = 'x'",
     "tags.type = 'x'",
 ]
-ORDERS: list[list[str]] = [
-    *(
-        ["metrics.m"],
-        ["metrics.m ASC"],
-        ["metrics.m DESC"],
-        ["metrics.m desc", "start_time ASC"],
-        ["metrics.`loss value`"],
-    ),
-    *(["metrics.nan"], ["metrics.nan DESC"], ["metrics.inf"], ["metrics.inf DESC"], ["metrics.none"]),
-    *(["params.p"], ["params.p DESC"], ["params.q"], ["params.empty"], ["params.`odd key` DESC"], ["params.a.b"]),
-    *(["tags.t"], ["tags.t DESC"], ["tags.`only a`"], ["tags.mlflow.runName"], ["tags.`mlflow.runName` desc"]),
-    *(
-        ["attributes.start_time"],
-        ["start_time"],
-        ["start_time DESC"],
-        ["attribute.end_time"],
-        ["end_time DESC"],
-        ["Created"],
-    ),
-    *(["status"], ["attributes.status DESC", "start_time"], ["run_name"], ["`Run name`"], ["user_id"], ["User DESC"]),
-    *(
-        ["experiment_id"],
-        ["lifecycle_stage"],
-        ["dataset.name"],
-    ),
-    *(
-        ["metrics.m", "metrics.m"],
-        ["metrics.m", "metrics.m DESC"],
-        ["start_time", "attributes.start_time"],
-        ["Created", "start_time"],
-    ),
-    *(
-        ["params.p", "metrics.p"],
-        ["metrics.m ACS"],
-        ["metrics.m ASC DESC"],
-        ["metrics.m ASC, params.p"],
-        ["metrics"],
-        [""],
-        [" "],
-    ),
-    *(
-        ["metrics.m  DESC"],
-        ["metrics.m\tDESC"],
-        ["nonsense"],
-        ["nonsense.x"],
-        ["metrics.'m'"],
-        ['metrics."m"'],
-        ["asc"],
-        ["DESC"],
-    ),
-    *(["`metrics`.`m`"], ["metrics.desc"], ["metrics.m aSc"], ["metrics.m;"], ["1"], ["*"], ["start_time NULLS FIRST"]),
-]
-
 SCRIPTS = [
     script("attributes", RUNS, [search(text) for text in ATTRIBUTES]),
     script("metrics", RUNS, [search(text) for text in METRICS]),
@@ -386,123 +285,6 @@ SCRIPTS = [
     script("tags", RUNS, [search(text) for text in TAGS]),
     script("datasets", RUNS, [search(text) for text in DATASETS]),
     script("mixed and malformed", RUNS, [search(text) for text in MIXED]),
-    script("order", RUNS, [ordered(*clauses) for clauses in ORDERS]),
-    # Made ids decide these orders, so only what is found can be compared.
-    script(
-        "order by made ids",
-        RUNS,
-        [
-            replace(ordered(clause), unordered=("runs",))
-            for clause in ("artifact_uri", "attributes.artifact_uri desc", "run_id", "attributes.run_id DESC")
-        ],
-    ),
-    script(
-        "view types",
-        RUNS,
-        [
-            search("", run_view_type=view)
-            for view in ("ACTIVE_ONLY", "DELETED_ONLY", "ALL", 1, 2, 3, 0, 4, "active_only")
-        ],
-        post("experiments/delete", {"experiment_id": "{exp}"}),
-        search(""),
-        search("", run_view_type="ALL"),
-    ),
-    script(
-        "which experiments",
-        RUNS,
-        [
-            post("runs/search", {"experiment_ids": identifiers})
-            for identifiers in (
-                *(
-                    [],
-                    ["{exp}"],
-                    ["{two}"],
-                    ["{exp}", "{exp}"],
-                    ["999"],
-                    ["{exp}", "999"],
-                    ["0"],
-                    ["x"],
-                    ["{exp}", "x"],
-                ),
-                *([""], ["-1"], ["1.5"], [" {exp} "], ["99999999999"], ["9999999999999999999999"]),
-            )
-        ],
-        post("runs/search"),
-        post("runs/search", {"experiment_ids": ["{exp}"], "max_results": 1, "order_by": []}),
-    ),
-    script(
-        "pages",
-        RUNS,
-        ordered("metrics.m DESC", max_results=2),
-        post(
-            "runs/search",
-            {"experiment_ids": ["{exp}", "{two}"], "max_results": 1},
-            save={"token": "next_page_token"},
-        ),
-        search("", max_results=1, page_token="{token}"),
-        search("", max_results=3, page_token="{token}"),
-        search("", max_results=4, page_token="{token}"),
-        search("", max_results=4),
-        search("", max_results=3),
-        search("metrics.m > 0", max_results=2, page_token="{token}"),
-        [search("", max_results=count) for count in (0, -1, 1, 49999, 50000, 50001, 2**31 - 1, 2**31)],
-    ),
-    script(
-        "bad page tokens",
-        RUNS,
-        [
-            search("", max_results=1, page_token=token)
-            for token in (
-                *(
-                    "x",
-                    "e30=",
-                    "eyJvZmZzZXQiOiAxfQ==",
-                    "eyJvZmZzZXQiOiAxfQ",
-                    "eyJvZmZzZXQiOiAtMX0=",
-                    "eyJvZmZzZXQiOiAiMSJ9",
-                ),
-                *(
-                    "eyJvZmZzZXQiOiAxLjV9",
-                    "eyJvZmZzZXQiOiBudWxsfQ==",
-                    "W10=",
-                    "MQ==",
-                    "bnVsbA==",
-                    "eyJvZmZzZXQiOiB0cnVlfQ==",
-                ),
-                *(
-                    "eyJvZmZzZXQiOiA5OTk5OTl9",
-                    "eyJvZmZzZXQiOiA5OTk5OTk5OTk5OTk5OTk5OTk5OX0=",
-                    "/w==",
-                    "eyJvZmZz ZXQiOiAxfQ==",
-                ),
-                *("é", "\u0000", "=", "eyJvZmZzZXQiOiAxLCAieCI6IDJ9", "eyJvZmZzZXQiOiBOYU59"),
-            )
-        ],
-    ),
-    script(
-        "outputs and inputs of found runs",
-        RUNS,
-        new_logged_model("lm"),
-        on_run("outputs", "a", models=[{"model_id": "{lm}", "step": 1}]),
-        on_run("log-inputs", "b", models=[{"model_id": "{lm}"}]),
-        search(""),
-    ),
-    script(
-        "wrong fields",
-        RUNS,
-        mutations(
-            "runs/search",
-            {"experiment_ids": ["{exp}"], "filter": "metrics.m > 0", "order_by": ["start_time"], "max_results": 5},
-            {
-                "experiment_ids": LIST,
-                "filter": TEXT,
-                "order_by": LIST,
-                "max_results": INTEGER,
-                "run_view_type": ENUM,
-                "page_token": TEXT,
-            },
-        ),
-    ),
 ]
 
 

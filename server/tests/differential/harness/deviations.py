@@ -27,8 +27,9 @@ _DELIBERATE_CODES = ("INVALID_STATE", "NOT_IMPLEMENTED", "FEATURE_DISABLED")
 class Deviation:
     """One deliberate difference.
 
-    ``stock_says`` is searched in the body of stock's answer with the status ``stock``. ``ours`` are the statuses and codes that ours may answer.
-    ``example`` is a script that provokes it in its last step; on ``dialects`` stock must answer so.
+    ``stock_says`` is searched in the body of stock's answer with the status ``stock``; ``ours`` are the statuses and
+    codes that ours may answer. ``example`` is a script that provokes it in its last step; on ``dialects`` stock must
+    answer so.
     """
 
     name: str
