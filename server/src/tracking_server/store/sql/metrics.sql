@@ -18,8 +18,9 @@ SELECT count(*) AS points,
  ORDER BY (number - 1) / 10000
 
 -- name: history (sqlite)
--- differs because SQLite's JSON functions round floats; a negative limit is none
-SELECT value, timestamp, step, is_nan FROM metrics
+-- differs because SQLite's JSON functions round floats. A negative limit is none. INDEXED BY, here and below, because
+-- SQLite prefers the primary key, and so would read the points of all runs that log the key.
+SELECT value, timestamp, step, is_nan FROM metrics INDEXED BY index_metrics_run_uuid_key_step
  WHERE run_uuid = $1 AND key = $2
  ORDER BY timestamp, step, value, is_nan
  LIMIT coalesce($4 + 1, -1) OFFSET $3
@@ -41,7 +42,7 @@ HAVING count(*) > 0
 
 -- name: histories (sqlite)
 -- differs as history does
-SELECT value, timestamp, step, is_nan, run_uuid FROM metrics
+SELECT value, timestamp, step, is_nan, run_uuid FROM metrics INDEXED BY index_metrics_run_uuid_key_step
  WHERE run_uuid IN (SELECT value FROM json_each($1)) AND key = $2
  ORDER BY run_uuid, timestamp, step, value, is_nan
  LIMIT $3
@@ -110,20 +111,30 @@ SELECT given.run_uuid,
  GROUP BY given.run_uuid
 
 -- name: samples (sqlite)
--- The same points of every run; the totals come from the index alone.
+-- The same points: totals and numbers come from the index alone, the chosen steps' points are then looked up.
 WITH total AS (
-    SELECT run_uuid, count(*) AS total FROM metrics
+    SELECT run_uuid, count(*) AS total FROM metrics INDEXED BY index_metrics_run_uuid_key_step
      WHERE run_uuid IN (SELECT value FROM json_each($1)) AND key = $2 AND step BETWEEN $4 AND $5
-     GROUP BY run_uuid)
-SELECT value, timestamp, step, is_nan, point.run_uuid
-  FROM (SELECT run_uuid, value, timestamp, step, is_nan,
-               row_number() OVER (PARTITION BY run_uuid ORDER BY step, timestamp, value, is_nan) AS number
-          FROM metrics
-         WHERE run_uuid IN (SELECT value FROM json_each($1)) AND key = $2 AND step BETWEEN $4 AND $5) AS point
-  JOIN total ON total.run_uuid = point.run_uuid
- WHERE number = total
-    OR total <= $3
-    OR number <= ($3 - 1) * (total / $3) + min($3 - 1, total % $3)
-       AND CASE WHEN number - 1 < (total % $3) * (total / $3 + 1) THEN (number - 1) % (total / $3 + 1) = 0
-                ELSE (number - 1 - total % $3) % (total / $3) = 0 END
- ORDER BY point.run_uuid, number
+     GROUP BY run_uuid
+), numbered AS (
+    SELECT run_uuid, step, row_number() OVER by_step AS number, rank() OVER by_step AS first
+      FROM metrics INDEXED BY index_metrics_run_uuid_key_step
+     WHERE run_uuid IN (SELECT value FROM json_each($1)) AND key = $2 AND step BETWEEN $4 AND $5
+    WINDOW by_step AS (PARTITION BY run_uuid ORDER BY step)
+), chosen AS MATERIALIZED (
+    SELECT run_uuid, number, step, first
+      FROM numbered JOIN total USING (run_uuid)
+     WHERE number = total
+        OR total <= $3
+        OR number <= ($3 - 1) * (total / $3) + min($3 - 1, total % $3)
+           AND CASE WHEN number - 1 < (total % $3) * (total / $3 + 1) THEN (number - 1) % (total / $3 + 1) = 0
+                    ELSE (number - 1 - total % $3) % (total / $3) = 0 END
+)
+SELECT value, timestamp, step, is_nan, run_uuid
+  FROM (SELECT m.run_uuid, m.step, value, timestamp, is_nan,
+               first - 1 + row_number() OVER (PARTITION BY m.run_uuid, m.step ORDER BY timestamp, value, is_nan) AS number
+          FROM (SELECT DISTINCT run_uuid, step, first FROM chosen) AS c
+         CROSS JOIN metrics AS m INDEXED BY index_metrics_run_uuid_key_step
+            ON m.run_uuid = c.run_uuid AND m.key = $2 AND m.step = c.step) AS point
+ WHERE (run_uuid, number) IN (SELECT run_uuid, number FROM chosen)
+ ORDER BY run_uuid, number
