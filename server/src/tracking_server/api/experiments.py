@@ -7,6 +7,7 @@ import msgspec
 from tracking_server.api import rules
 from tracking_server.api.messages import Int64, KeyValue, Message, RequiredText, ViewType
 from tracking_server.api.operation import EMPTY, operation
+from tracking_server.api.planning import planned
 from tracking_server.errors import ForwardRequest, does_not_exist
 from tracking_server.search.experiments import experiments_page
 from tracking_server.services import Services
@@ -197,7 +198,8 @@ class FoundExperiments(msgspec.Struct, omit_defaults=True):
     },
 )
 async def search(message: SearchExperiments, services: Services) -> bytes:
-    plan = experiments_page(
+    plan = await planned(
+        experiments_page,
         services.database.dialect,
         message.view_type.number,
         message.max_results,

@@ -11,6 +11,7 @@ import msgspec
 from tracking_server.api import rules
 from tracking_server.api.messages import Int32, KeyValue, Message, ProtoEnum, RequiredText
 from tracking_server.api.operation import EMPTY, PathParameters, operation, path_operation
+from tracking_server.api.planning import planned
 from tracking_server.api.run_names import random_run_name
 from tracking_server.clock import now_millis
 from tracking_server.errors import ForwardRequest
@@ -260,7 +261,8 @@ class FoundModels(msgspec.Struct, omit_defaults=True):
     },
 )
 async def search(message: SearchLoggedModels, services: Services) -> bytes:
-    plan = logged_models_page(
+    plan = await planned(
+        logged_models_page,
         services.database.dialect,
         message.experiment_ids,
         message.max_results,

@@ -12,6 +12,7 @@ from tracking_server.api import model_version_sources, rules
 from tracking_server.api.messages import INT64_MIN, KeyValue, Message, RequiredText
 from tracking_server.api.model_version_sources import Lineage
 from tracking_server.api.operation import EMPTY, operation
+from tracking_server.api.planning import planned
 from tracking_server.api.registry_entities import ModelVersion, to_model_version
 from tracking_server.config import Config
 from tracking_server.errors import ForwardRequest, invalid_parameter
@@ -216,7 +217,8 @@ class FoundVersions(msgspec.Struct, omit_defaults=True):
     },
 )
 async def search(message: SearchModelVersions, services: Services) -> bytes:
-    plan = model_versions_page(
+    plan = await planned(
+        model_versions_page,
         services.database.dialect,
         message.max_results,
         message.filter,

@@ -9,6 +9,7 @@ import msgspec
 from tracking_server.api import rules
 from tracking_server.api.messages import INT64_MIN, KeyValue, Message, RequiredText
 from tracking_server.api.operation import EMPTY, operation
+from tracking_server.api.planning import planned
 from tracking_server.api.registry_entities import RegisteredModel, to_model_version, to_registered_model
 from tracking_server.search.registered_models import registered_models_page
 from tracking_server.services import Services
@@ -134,7 +135,8 @@ class FoundModels(msgspec.Struct, omit_defaults=True):
     },
 )
 async def search(message: SearchRegisteredModels, services: Services) -> bytes:
-    plan = registered_models_page(
+    plan = await planned(
+        registered_models_page,
         services.database.dialect,
         message.max_results,
         message.filter,

@@ -11,6 +11,7 @@ import msgspec
 from tracking_server.api import rules
 from tracking_server.api.messages import INT32_MIN, Int64, KeyValue, Message, RequiredText, RunStatus, ViewType
 from tracking_server.api.operation import EMPTY, operation
+from tracking_server.api.planning import planned
 from tracking_server.api.run_names import random_run_name
 from tracking_server.errors import ErrorCode, MlflowError, invalid_parameter
 from tracking_server.search.runs import runs_page
@@ -237,7 +238,8 @@ class FoundRuns(msgspec.Struct, omit_defaults=True):
     },
 )
 async def search(message: SearchRuns, services: Services) -> bytes:
-    plan = runs_page(
+    plan = await planned(
+        runs_page,
         services.database.dialect,
         message.experiment_ids,
         message.run_view_type.number,

@@ -67,8 +67,7 @@ def model_versions_page(
 ) -> SearchPlan:
     """The plan whose statement selects ``name, version``.
 
-    Raises INVALID_PARAMETER_VALUE for bad input, BAD_REQUEST for values that stock's database refuses,
-    INTERNAL_ERROR (as stock) for a field that stands twice in ``order_by``.
+    Raises INVALID_PARAMETER_VALUE for bad input, BAD_REQUEST for values that stock's database refuses.
     """
     if max_results < 1:
         raise invalid_parameter(f"Invalid value for max_results. It must be a positive integer, but got {max_results}")

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from sqlparse import tokens as token_types
 from sqlparse.sql import Identifier, Token
 
-from tracking_server.errors import ErrorCode, MlflowError, invalid_parameter
+from tracking_server.errors import MlflowError, invalid_parameter
 from tracking_server.search.grammar import Unreadable, read_statements, remember
 
 _TIMESTAMP = "timestamp"
@@ -68,5 +68,5 @@ def _unparsable(text: str) -> MlflowError:
 
 
 def duplicate_fields(order_by: Sequence[str]) -> MlflowError:
-    """The error for a field that stands twice in ``order_by``; stock gives it no better code."""
-    return MlflowError(f"`order_by` contains duplicate fields: {list(order_by)}", ErrorCode.INTERNAL_ERROR)
+    """The error for a field that stands twice in ``order_by``; stock forgets its code and answers 500."""
+    return invalid_parameter(f"`order_by` contains duplicate fields: {list(order_by)}")

@@ -52,8 +52,7 @@ def registered_models_page(
 ) -> SearchPlan:
     """The plan whose statement selects ``name``.
 
-    Raises INVALID_PARAMETER_VALUE for bad input, BAD_REQUEST for values that stock's database refuses,
-    INTERNAL_ERROR (as stock) for a field that stands twice in ``order_by``.
+    Raises INVALID_PARAMETER_VALUE for bad input, BAD_REQUEST for values that stock's database refuses.
     """
     if max_results > _MOST_RESULTS:
         raise invalid_parameter(

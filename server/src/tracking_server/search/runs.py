@@ -83,8 +83,7 @@ def runs_page(
     """The plan whose statement selects ``run_uuid``.
 
     ``run_view_type`` is one of sql.ACTIVE_ONLY, DELETED_ONLY and ALL; the rest is as the request has it. Raises
-    INVALID_PARAMETER_VALUE for bad input, BAD_REQUEST for values that stock's database refuses, INTERNAL_ERROR (as
-    stock) for a field that stands twice in ``order_by``.
+    INVALID_PARAMETER_VALUE for bad input, BAD_REQUEST for values that stock's database refuses.
     """
     check_tracking_max_results(max_results)
     comparisons = parse_filter(filter_string) if filter_string else ()

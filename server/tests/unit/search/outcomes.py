@@ -32,9 +32,12 @@ def of_stock(call: Callable[[], object]) -> Outcome:
     try:
         return Outcome(call())
     except MlflowException as error:
-        meant = error.error_code not in ("INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE")
-        if meant or error.message.startswith("`order_by` contains duplicate"):
-            return Outcome(code=error.error_code, message=_deterministic(error.message))
+        message = _deterministic(error.message)
+        if message.startswith("`order_by` contains duplicate"):
+            # Stock forgets its code; the words are equal.
+            return Outcome(code=ErrorCode.INVALID_PARAMETER_VALUE, message=message)
+        if error.error_code not in ("INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE"):
+            return Outcome(code=error.error_code, message=message)
         return Outcome(code=CRASH, message=error.message)
     except Exception as error:
         return Outcome(code=CRASH, message=repr(error))
