@@ -68,7 +68,6 @@ SCRIPTS = [
         send("PATCH", f"{MODEL}/tags", raw=b'"{\\"tags\\": [{\\"key\\": \\"twice\\", \\"value\\": \\"v\\"}]}"'),
         send("PATCH", f"{MODEL}/tags", raw=b"broken"),
         send("PATCH", f"{MODEL}/tags", raw=b""),
-        send("PATCH", f"{MODEL}/tags", raw=b"[]"),
         post(
             "logged-models/search", {"experimentIds": ["{exp}"], "maxResults": "1", "orderBy": [{"fieldName": "name"}]}
         ),
