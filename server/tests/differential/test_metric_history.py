@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import base64
+import json
 from dataclasses import replace
 
 import pytest
 
 from differential.calls import log_metric, metric, new_experiment, new_run, on_run
 from differential.harness.pair import Pair
-from differential.harness.script import AJAX, Call, Script, get, script
+from differential.harness.script import AJAX, Call, Script, get, script, send
 
 FAR = "0" * 32
 SETUP = [
@@ -56,6 +58,10 @@ def bulk(runs: list[str], key: str = "m", **more: str) -> Call:
 def interval(runs: list[str], key: str = "m", **more: str) -> Call:
     query = [*(("run_ids", run) for run in runs), ("metric_key", key), *more.items()]
     return get(f"{AJAX}metrics/get-history-bulk-interval", query)
+
+
+def token_of(offset: object) -> str:
+    return base64.b64encode(json.dumps({"offset": offset}).encode()).decode()
 
 
 NUMBERS = (
@@ -132,7 +138,6 @@ SCRIPTS = [
         [bulk(["{run}"], max_results=count) for count in NUMBERS],
         bulk(["{run}"], max_results="25000"),
         bulk(["{run}"], max_results="25001"),
-        get("metrics/get-history-bulk", {"run_id": "{run}", "metric_key": "m"}),
     ),
     script(
         "bulk interval",
@@ -164,6 +169,37 @@ SCRIPTS = [
         interval(["{run}"], start_step="1", end_step="8", max_results="3"),
         get("metrics/get-history-bulk-interval", [("run_ids", "{run}"), ("metric_key", "m")]),
         get(f"{AJAX}metrics/get-history-bulk-interval", {"run_id": "{run}", "metric_key": "m"}),
+    ),
+    script(
+        "odd requests",
+        SETUP,
+        [
+            send("GET", path, {**body, "metric_key": "m"}, query=query)
+            for path, body in (
+                ("metrics/get-history", {"run_id": "{run}", "max_results": 3}),
+                ("metrics/get-history", {"run_uuid": "{run}", "maxResults": "3"}),
+                ("metrics/get-history", {"run_id": 1}),
+                ("metrics/get-history-bulk-interval", {"run_ids": ["{run}"], "max_results": 3}),
+                ("metrics/get-history-bulk-interval", {"run_ids": ["{run}"], "max_results": 0}),
+                ("metrics/get-history-bulk-interval", {"run_ids": ["{run}"], "max_results": 2501}),
+                ("metrics/get-history-bulk-interval", {"run_ids": ["{run}"] * 101}),
+                ("metrics/get-history-bulk-interval", {"run_ids": []}),
+                ("metrics/get-history-bulk-interval", {"run_ids": "{run}"}),
+                ("metrics/get-history-bulk-interval", {"run_ids": ["{run}"], "start_step": 1}),
+            )
+            for query in ([], [("run_ids", "{run}"), ("run_id", "{run}"), ("metric_key", "m"), ("max_results", "2")])
+        ],
+        [history(max_results="3", page_token=token_of(offset)) for offset in (2**31, 2**63 - 1, 2**63, "2", 1.5)],
+        [bulk(["{run}"], max_results=str(count)) for count in (-(2**31), -(2**63), -(2**63) - 1, 2**70)],
+        [
+            interval(["{run}", "{other}"], start_step=str(first), end_step=str(last))
+            for first, last in ((-(2**63), 2**63 - 1), (-(2**63) - 1, 5), (0, 2**63), (2**70, 2**71))
+        ],
+        [get(f"metrics/{name}", {"run_id": "{run}\0", "metric_key": "m"}) for name in ("get-history",)],
+        bulk(["{run}"], "m\0"),
+        interval(["{run}"], "m\0"),
+        interval(["{run}\0"]),
+        send("HEAD", f"{AJAX}metrics/get-history-bulk", query=[("run_id", "{run}"), ("metric_key", "m")]),
     ),
     script(
         "long histories",

@@ -67,7 +67,7 @@ async def histories(database: Database, run_ids: Sequence[str], key: str, limit:
         return [row["json"] for row in rows]
 
     async def read(connection: Connection) -> Sequence[bytes]:
-        found = await connection.fetch(_QUERIES["histories"], list(run_ids), key, limit)
+        found = await connection.fetch(_QUERIES["histories"], _storable(run_ids), key, limit)
         # A negative limit is none to SQLite, but cuts stock's list from behind.
         return list(_pieces(found[:limit], key, _BARE))
 
@@ -95,7 +95,7 @@ async def samples(
     else:
 
         async def read(connection: Connection) -> dict[str, list[bytes]]:
-            found = await connection.fetch(_QUERIES["samples"], distinct, key, max_results, *bounds)
+            found = await connection.fetch(_QUERIES["samples"], _storable(distinct), key, max_results, *bounds)
             grouped: dict[str, list[Row]] = {}
             for row in found:
                 grouped.setdefault(row["run_uuid"], []).append(row)
@@ -113,6 +113,11 @@ def _check_range(database: Database, *numbers: int) -> None:
     if database.dialect is Dialect.POSTGRESQL:
         raise MlflowError(message, ErrorCode.BAD_REQUEST)
     raise invalid_parameter(message)
+
+
+def _storable(run_ids: Sequence[str]) -> list[str]:
+    """Without ids that no run has and SQLite cannot take in a list."""
+    return [run_id for run_id in run_ids if "\0" not in run_id]
 
 
 def _opening(key: str) -> str:
