@@ -94,7 +94,7 @@ class Comparison:
     def sort_key(self, value: object, *, ours: bool) -> str:
         """A text by which unordered items are brought into the same order on both sides."""
         times = self.ours_times if ours else self.stock_times
-        return self.ids.sort_text(json.dumps(_timeless(value, times), sort_keys=True, default=repr), ours=ours)
+        return self.ids.sort_text(_sort_text(_timeless(value, times)), ours=ours)
 
     def _same_leaf(self, stock: object, ours: object, place: str) -> bool:
         if type(stock) is not type(ours):
@@ -143,11 +143,16 @@ def _sorted_set(match: re.Match[str]) -> str:
     return "{" + ", ".join(sorted(match.group(1).split(", "))) + "}"
 
 
+def _sort_text(value: object) -> str:
+    return json.dumps(value, sort_keys=True, default=repr)
+
+
 def _timeless(value: object, times: StepTimes) -> object:
     if isinstance(value, dict):
         return {str(key): _timeless(item, times) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_timeless(item, times) for item in value]
+        # Inner lists may be unordered as well.
+        return sorted((_timeless(item, times) for item in value), key=_sort_text)
     if isinstance(value, int) and not isinstance(value, bool):
         step = times.step_of(value)
         return value if step is None else f"<made in step {step}>"
