@@ -24,7 +24,8 @@ def rpc_inputs() -> dict[tuple[str, str], Any]:
     for service in (service_pb2.MlflowService, model_registry_pb2.ModelRegistryService):
         for method in service.DESCRIPTOR.methods:
             for endpoint in method.GetOptions().Extensions[databricks_pb2.rpc].endpoints:
-                path = f"/api/{endpoint.since.major}.{endpoint.since.minor}{endpoint.path}"
+                # A minor version says since when, not where (mlflow/server/handlers.py, get_endpoints).
+                path = f"/api/{endpoint.since.major}.0{endpoint.path}"
                 found[endpoint.method, path] = method.input_type
     return found
 
