@@ -61,7 +61,7 @@ async def decode(request: Request, message: type[M], rules: Rules) -> M:
     body = await request.body()
     try:
         decoded: M = _decoder(message).decode(body)
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return _decode_lenient(json_object(body), message, rules)
     return decoded
 

@@ -224,7 +224,7 @@ class SearchRuns(Message):
 
 
 class FoundRuns(msgspec.Struct, omit_defaults=True):
-    runs: list[Run]
+    runs: list[Run] = []
     next_page_token: str | None = None
 
 

@@ -23,7 +23,7 @@ _MLFLOW_VERSION = metadata.version("mlflow")
 
 async def health(request: Request, services: Services) -> Answer:
     """Alive: this process answers. Says nothing of the database."""
-    return text_response("OK")
+    return text_response("OK", content_type=b"text/plain; charset=utf-8")
 
 
 async def version(request: Request, services: Services) -> Answer:
