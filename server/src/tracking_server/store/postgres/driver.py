@@ -128,7 +128,11 @@ class PostgresDatabase:
                 # The server's own limit comes first; this one is for a server that is gone without a word.
                 arguments["command_timeout"] = options.statement_timeout + _SILENCE_SECONDS
             # PgBouncer refuses connections with startup parameters that it does not know.
-            arguments["server_settings"] = {"statement_timeout": str(int(options.statement_timeout * 1000))}
+            arguments["server_settings"] = {
+                "statement_timeout": str(int(options.statement_timeout * 1000)),
+                # Queries that build JSON print floats; an older default would round them.
+                "extra_float_digits": "1",
+            }
         if tls is not None:
             arguments["ssl"] = tls
         pool = ConnectionPool(
