@@ -29,6 +29,7 @@ from tracking_server.upstream.forward import Forwarder
 
 _logger = logging.getLogger(__name__)
 _RETRY_SECONDS = 1.0
+_PATIENCE_SECONDS = 3.0
 _METRICS_SECONDS = 2.0
 
 
@@ -68,12 +69,14 @@ class Application:
         await send({"type": "lifespan.shutdown.complete"})
 
     async def open(self) -> None:
-        """Opens the database; if it is away, serves 503 and keeps trying."""
+        """Opens the database; if it is away, returns all the same, and it is tried on while 503 is answered."""
         self._writing_metrics = asyncio.create_task(self._keep_writing_metrics())
         if self._config.database.kind is DatabaseKind.OTHER:
             return
-        if not await self._try_to_open():
-            self._opening = asyncio.create_task(self._keep_opening())
+        self._opening = asyncio.create_task(self._keep_opening())
+        await asyncio.wait((self._opening,), timeout=_PATIENCE_SECONDS)
+        if self._opening.done():
+            self._opening.result()
 
     async def close(self) -> None:
         """Closes what is open; requests have ended by then."""
@@ -99,27 +102,34 @@ class Application:
             _logger.warning("the counts of requests cannot be written: %s", error)
 
     async def _keep_opening(self) -> None:
-        while True:
+        told = False
+        while (problem := await self._open_database()) is not None:
+            if not told:
+                _logger.warning("requests that need the database are answered 503: %s", problem)
+                told = True
             await asyncio.sleep(_RETRY_SECONDS)
-            if await self._try_to_open():
-                return
+        if told:
+            _logger.info("the database is open")
 
-    async def _try_to_open(self) -> bool:
+    async def _open_database(self) -> str | None:
+        """Opens the database for all requests; returns why not, where it cannot be served yet."""
         try:
             database = await open_database(self._config.database)
         except CannotOpen as error:
-            _logger.warning("the database cannot be reached: %s", error)
-            return False
+            return str(error)
         try:
             schema = await probe(database)
         except (MlflowError, StoreError) as error:
-            _logger.warning("the database does not answer: %s", error)
             await database.close()
-            return False
+            return str(error)
+        if not schema.servable:
+            # The supervisor makes the tables of an empty one, and ends the server over any other.
+            await database.close()
+            return schema.explain()
         self._services = dataclasses.replace(self._services, database=database, run_log=RunLog(database))
         self._door.services = self._services
         self._gate.schema = schema
-        return True
+        return None
 
 
 def build_app(config: Config) -> Application:

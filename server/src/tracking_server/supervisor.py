@@ -82,23 +82,30 @@ class _Supervisor:
         loop.add_signal_handler(signal.SIGHUP, self._on_renew)
         self._tasks = [asyncio.create_task(worker.run()) for worker in self._workers]
         stopped = asyncio.create_task(self._stopping.wait())
+        away = asyncio.Event()
+        # The workers load their modules meanwhile.
+        preparing = asyncio.create_task(startup.prepare(self._config, away.set))
         try:
-            # The workers load their modules meanwhile.
-            if await self._before(stopped, startup.prepare(self._config)):
+            if await self._before(stopped, _either(preparing, away)):
                 self._may_serve.set()
                 if await self._before(stopped, self._all_ready()):
-                    await self._serve(stopped)
+                    await self._serve(stopped, preparing)
             return await self._shut_down()
         finally:
-            stopped.cancel()
+            for task in (stopped, preparing):
+                task.cancel()
+            await asyncio.gather(preparing, return_exceptions=True)
             await self._end_at_once()
 
-    async def _serve(self, stopped: asyncio.Task[Any]) -> None:
+    async def _serve(self, stopped: asyncio.Task[Any], preparing: asyncio.Task[None]) -> None:
+        """Serves until ``stopped``: at first 503 for what needs the database, where that is away."""
         logger.info("%d workers accept requests on %s", len(self._workers), address_of(self._listeners[0]))
         if self._on_ready is not None:
             self._on_ready(self._listeners[0].getsockname()[1])
+        if await self._first(preparing, stopped) is not preparing:
+            return
         if self._stock is not None:
-            # Only now, or it would take the processor from the workers while they start.
+            # Only now: it needs the database, and would take the processor from the workers while they start.
             self._tasks.append(asyncio.create_task(self._stock.run()))
         await self._first(stopped)
 
@@ -186,3 +193,14 @@ class _Supervisor:
         for worker in self._workers:
             await worker.renew()
         logger.info("all workers were renewed")
+
+
+async def _either(task: asyncio.Task[None], event: asyncio.Event) -> None:
+    """Returns when ``task`` is done or ``event`` is set; raises the task's exception."""
+    happening = asyncio.create_task(event.wait())
+    try:
+        await asyncio.wait((task, happening), return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        happening.cancel()
+    if task.done():
+        task.result()

@@ -42,6 +42,9 @@ class NativeGate:
 
     def forward_reason(self, route: Route) -> str | None:
         """Why a native ``route`` is forwarded (a short fixed word), or None. Raises Unavailable before it is known."""
+        if self.schema is None and self._has_driver and route.uses_database:
+            # Stock needs the database as well, and is started when it is there.
+            raise Unavailable("The database is not reachable yet")
         if route.handler is None:
             return "route"
         if self._changed and route.policy.resource is not Resource.NONE:
@@ -52,6 +55,4 @@ class NativeGate:
             return "database-kind"
         if self._registry_is_separate and route.policy.resource in _REGISTRY:
             return "registry-uri"
-        if self.schema is None:
-            raise Unavailable("The database is not reachable yet")
-        return None if self.schema.native else "schema"
+        return None if self.schema is not None and self.schema.native else "schema"

@@ -1,64 +1,76 @@
-"""What has to be true of the database before a server starts on it."""
+"""What has to be true of the database before a server serves what is in it."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
+from dataclasses import replace
 
 from tracking_server.config import Config, DatabaseKind
 from tracking_server.errors import MlflowError
 from tracking_server.exit_codes import ExitCode, FatalError
 from tracking_server.store import schema
-from tracking_server.store.database import CannotOpen, Database, StoreError
+from tracking_server.store.database import CannotOpen, StoreError
 
 logger = logging.getLogger(__name__)
 
-_PATIENCE = 30.0
+_ATTEMPT = 1.0
 _PAUSE = 1.0
+_REMINDER = 60.0
 
 
-async def prepare(config: Config) -> None:
+async def prepare(config: Config, on_away: Callable[[], None]) -> None:
     """Makes MLflow's tables in an empty database, and logs in one line what will be native and what forwarded.
 
-    Raises FatalError when the schema is behind MLflow's or not MLflow's, or the database stays away for 30 seconds.
+    Waits for a database that is away as long as it takes, and calls ``on_away`` once when it first is. Raises
+    FatalError when it refuses us, or when its schema is behind MLflow's or not MLflow's.
     """
     if config.database.kind is DatabaseKind.OTHER:
         logger.info("%s is served by stock MLflow: every request is forwarded", config.database.uri.dialect)
         return
-    found = await _probe(config)
+    found = await _found(config, on_away)
     if found.state is schema.SchemaState.EMPTY:
         logger.info("the database is empty: MLflow makes its tables")
         try:
             await schema.initialise(config.database.uri_for_stock(), config.artifacts.root)
         except schema.InitialisationFailed as error:
             raise FatalError(str(error), ExitCode.DATABASE_NOT_READY) from error
-        found = await _probe(config)
+        found = await _found(config, on_away)
     if not found.servable:
         explanation = found.explain().replace("<database URI>", config.database.uri.masked())
         raise FatalError(explanation, ExitCode.DATABASE_NOT_READY)
     logger.log(logging.INFO if found.native else logging.WARNING, "%s", found.explain())
 
 
+async def _found(config: Config, on_away: Callable[[], None]) -> schema.Schema:
+    loop = asyncio.get_running_loop()
+    remind_at = loop.time()
+    while True:
+        try:
+            return await _probe(config)
+        except CannotOpen as error:
+            if not error.may_pass:
+                raise FatalError(f"the database cannot be reached: {error}", ExitCode.UNREACHABLE) from error
+            reason = str(error)
+        except MlflowError as error:
+            reason = error.message
+        except StoreError as error:
+            raise FatalError(f"the database cannot be read: {error}", ExitCode.UNREACHABLE) from error
+        if loop.time() >= remind_at:
+            logger.warning("the database cannot be reached yet: %s", reason)
+            remind_at = loop.time() + _REMINDER
+        on_away()
+        await asyncio.sleep(_PAUSE)
+
+
 async def _probe(config: Config) -> schema.Schema:
-    database = await _open(config)
-    try:
-        return await schema.probe(database)
-    except (MlflowError, StoreError) as error:
-        raise FatalError(f"the database is away: {error}", ExitCode.UNREACHABLE) from error
-    finally:
-        await database.close()
-
-
-async def _open(config: Config) -> Database:
     # Here, because it loads the drivers.
     from tracking_server.store.connect import open_database
 
-    deadline = asyncio.get_running_loop().time() + _PATIENCE
-    while True:
-        try:
-            return await open_database(config.database)
-        except CannotOpen as error:
-            if not error.may_pass or asyncio.get_running_loop().time() >= deadline:
-                raise FatalError(f"the database cannot be reached: {error}", ExitCode.UNREACHABLE) from error
-            logger.warning("the database cannot be reached yet: %s", error)
-        await asyncio.sleep(_PAUSE)
+    settings = config.database
+    database = await open_database(replace(settings, wait_seconds=min(_ATTEMPT, settings.wait_seconds)))
+    try:
+        return await schema.probe(database)
+    finally:
+        await database.close()

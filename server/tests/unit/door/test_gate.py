@@ -83,3 +83,10 @@ def test_mysql_and_a_registry_of_its_own_are_forwarded() -> None:
     found = reasons(dataclasses.replace(config, database=apart), TESTED)
     assert found["registered-models.get"] == "registry-uri"
     assert found["runs.search"] is None
+
+
+def test_what_stock_answers_waits_for_the_database_too() -> None:
+    gate = NativeGate(Config(), {})
+    assert gate.forward_reason(row("ui.index")) is gate.forward_reason(row("server.health")) is None
+    with pytest.raises(Unavailable):
+        gate.forward_reason(row("ui.graphql"))
