@@ -43,9 +43,9 @@ SELECT p.run_uuid, p.key, p.value
   JOIN params p ON p.run_uuid = given.run_uuid AND p.key = given.key
 
 -- name: existing_params (sqlite)
-SELECT p.run_uuid, p.key, p.value
-  FROM json_each($1) AS run JOIN json_each($2) AS name ON name.key = run.key
-  JOIN params p ON p.run_uuid = run.value AND p.key = name.value
+-- Finds some pairs more than were asked for, which does no harm; pairing two JSON arrays would take quadratic time.
+SELECT run_uuid, key, value FROM params
+ WHERE run_uuid IN (SELECT value FROM json_each($1)) AND key IN (SELECT value FROM json_each($2))
 
 -- name: insert_params (postgresql)
 -- differs because SQLite has no arrays: there each row runs the statement again
