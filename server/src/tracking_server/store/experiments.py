@@ -63,6 +63,16 @@ async def create(connection: Connection, name: str, tags: Sequence[Tag], locatio
     return experiment_id
 
 
+async def ensure_default(database: Database, artifact_location: str) -> None:
+    """Makes the experiment "0", which clients and the UI expect, where it is missing (``_initialize_store_state``)."""
+    if await database.fetch_one(_QUERIES["lifecycle_stage"], 0) is None:
+        await database.write(
+            lambda connection: connection.execute(
+                _QUERIES["insert_default_experiment"], artifact_location, now_millis()
+            )
+        )
+
+
 async def rename(connection: Connection, experiment_id: int, name: str) -> None:
     """A new name for an active experiment."""
     if await _locked_stage(connection, experiment_id) != "active":

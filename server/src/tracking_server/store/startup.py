@@ -12,6 +12,7 @@ from tracking_server.errors import MlflowError
 from tracking_server.exit_codes import ExitCode, FatalError
 from tracking_server.store import schema
 from tracking_server.store.database import CannotOpen, StoreError
+from tracking_server.uris import absolute_root, append_path
 
 logger = logging.getLogger(__name__)
 
@@ -65,12 +66,16 @@ async def _found(config: Config, on_away: Callable[[], None]) -> schema.Schema:
 
 
 async def _probe(config: Config) -> schema.Schema:
-    # Here, because it loads the drivers.
+    # Here, because they load the drivers and the searches.
+    from tracking_server.store import experiments
     from tracking_server.store.connect import open_database
 
     settings = config.database
     database = await open_database(replace(settings, wait_seconds=min(_ATTEMPT, settings.wait_seconds)))
     try:
-        return await schema.probe(database)
+        found = await schema.probe(database)
+        if found.native:
+            await experiments.ensure_default(database, append_path(absolute_root(config.artifacts.root), "0"))
+        return found
     finally:
         await database.close()

@@ -157,6 +157,13 @@ async def test_statements_per_request(database: Database) -> None:
     assert (await statements(database, lambda: run_reads.search(database, plan))).total() == (1 if is_postgres else 2)
 
 
+async def test_the_default_experiment_is_made_once(database: Database) -> None:
+    for location in ("root/0", "elsewhere/0"):
+        await experiments.ensure_default(database, location)
+    found = await values(database, "SELECT experiment_id, name, artifact_location, lifecycle_stage FROM experiments")
+    assert found == [(0, "Default", "root/0", "active")]
+
+
 async def test_what_is_accepted_is_answered_before_the_end() -> None:
     written: list[int] = []
 

@@ -57,3 +57,9 @@ UPDATE runs SET lifecycle_stage = 'deleted', deleted_time = $2 WHERE experiment_
 
 -- name: restore_runs_of_experiment
 UPDATE runs SET lifecycle_stage = 'active', deleted_time = NULL WHERE experiment_id = $1
+
+-- name: insert_default_experiment
+INSERT INTO experiments (experiment_id, name, artifact_location, lifecycle_stage, creation_time, last_update_time,
+                         workspace)
+VALUES (0, 'Default', $1, 'active', $2, $2, 'default')
+    ON CONFLICT DO NOTHING
