@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable
 from dataclasses import replace
 
 from tracking_server.config import Config, DatabaseKind
-from tracking_server.errors import MlflowError
+from tracking_server.errors import ForwardRequest, MlflowError
 from tracking_server.exit_codes import ExitCode, FatalError
 from tracking_server.store import schema
 from tracking_server.store.database import CannotOpen, StoreError
@@ -74,8 +75,10 @@ async def _probe(config: Config) -> schema.Schema:
     database = await open_database(replace(settings, wait_seconds=min(_ATTEMPT, settings.wait_seconds)))
     try:
         found = await schema.probe(database)
-        if found.native:
-            await experiments.ensure_default(database, append_path(absolute_root(config.artifacts.root), "0"))
+        # A root that only stock knows how to extend is left to stock, which makes the experiment at its own start.
+        with contextlib.suppress(ForwardRequest):
+            if found.native:
+                await experiments.ensure_default(database, append_path(absolute_root(config.artifacts.root), "0"))
         return found
     finally:
         await database.close()
