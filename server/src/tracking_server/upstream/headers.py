@@ -28,9 +28,14 @@ def for_stock(request: Request) -> list[tuple[str, str]]:
 
 
 def for_client(raw: HeaderList, status: int) -> list[tuple[bytes, bytes]]:
-    """The header of stock's answer, names in lower case, without what belongs to the connection."""
+    """The header of stock's answer, names in lower case, without what belongs to the connection.
+
+    A 503 says when to come back: stock's own, when its database is away, does not.
+    """
     headers = [(name.lower(), value) for name, value in raw]
     without_body = status in (204, 304)
+    if status == 503 and all(name != b"retry-after" for name, _ in headers):
+        headers.append((b"retry-after", b"5"))
     return [
         (name, value)
         for name, value in headers
