@@ -8,14 +8,16 @@ from __future__ import annotations
 import asyncio
 import http
 import logging
+import secrets
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from tracking_server.config import LimitSettings
 from tracking_server.errors import ErrorCode, MlflowError
+from tracking_server.logs import ACCESS_LOGGER, request_context
 
-logger = logging.getLogger(__name__)
+_access = logging.getLogger(ACCESS_LOGGER)
 
 # A client that is still sending gets a reset instead of the answer unless we read on for a while.
 _LINGER = 2.0
@@ -130,12 +132,17 @@ class LimitedHttpToolsProtocol(HttpToolsProtocol):
             if cycle.response_started:
                 self.transport.close()
                 return
+        identifier = secrets.token_hex(8)
+        if not _access.disabled:
+            with request_context(identifier):
+                _access.info("refused before a request %d", error.status, extra={"reason": error.message})
         body = error.body()
         fields = [
             *self.server_state.default_headers,
             (b"content-type", b"application/json"),
             (b"content-length", b"%d" % len(body)),
             (b"connection", b"close"),
+            (b"x-request-id", identifier.encode()),
             *error.headers,
         ]
         lines = [b"HTTP/1.1 %d %s" % (error.status, http.HTTPStatus(error.status).phrase.encode())]

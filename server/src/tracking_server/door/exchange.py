@@ -18,6 +18,9 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 _REQUEST_ID = re.compile(rb"[!-~]{1,128}\Z")
 
+# A client slower than this is as good as stalled: a byte now and then must not hold a connection for ever.
+_LEAST_BYTES_PER_SECOND = 1024
+
 
 class Exchange:
     """Reads the body of one ASGI request and sends its answer."""
@@ -28,6 +31,7 @@ class Exchange:
         self._send = send
         self._limits = limits
         self._body_read = False
+        self._patience = limits.body_timeout
         self.started = False
 
     def request(self, path: str, headers: HeaderList, request_id: str) -> Request:
@@ -49,7 +53,7 @@ class Exchange:
         )
 
     async def read_body(self) -> bytes:
-        """The whole body. Raises MlflowError 413 above ``max_json_body`` and 408 when it stalls."""
+        """The whole body. Raises MlflowError 413 above ``max_json_body``, and 408 when it stalls or drips."""
         first, more = await self._next_chunk()
         if not more:
             self._check_size(len(first))
@@ -65,7 +69,7 @@ class Exchange:
         return b"".join(chunks)
 
     async def stream_body(self) -> AsyncIterator[bytes]:
-        """The body's chunks as they arrive. Raises MlflowError 408 when they stop arriving."""
+        """The body's chunks as they arrive. Raises MlflowError 408 when they stall or drip."""
         more = not self._body_read
         while more:
             chunk, more = await self._next_chunk()
@@ -106,20 +110,22 @@ class Exchange:
         await self._send({"type": "http.response.start", "status": status, "headers": headers})
 
     async def _next_chunk(self) -> tuple[bytes, bool]:
+        limit = self._limits.body_timeout
+        began = asyncio.get_running_loop().time()
         try:
-            async with asyncio.timeout(self._limits.body_timeout):
-                message = await self._receive()
+            async with asyncio.timeout(self._patience):
+                event = await self._receive()
         except TimeoutError:
-            raise MlflowError(
-                f"The request body stalled for {self._limits.body_timeout:g} seconds.",
-                ErrorCode.BAD_REQUEST,
-                status=408,
-            ) from None
-        if message["type"] == "http.disconnect":
+            message = f"The request body stalled or dripped for {limit:g} seconds."
+            raise MlflowError(message, ErrorCode.BAD_REQUEST, status=408) from None
+        waited = asyncio.get_running_loop().time() - began
+        earned = len(event.get("body", b"")) / _LEAST_BYTES_PER_SECOND
+        self._patience = min(limit, max(0.0, self._patience - waited) + earned)
+        if event["type"] == "http.disconnect":
             raise ClientDisconnected
-        more = message.get("more_body", False)
+        more = event.get("more_body", False)
         self._body_read = not more
-        return message.get("body", b""), more
+        return event.get("body", b""), more
 
     def _check_size(self, size: int) -> None:
         limit = self._limits.max_json_body
