@@ -252,6 +252,11 @@ def test_downloads(servers: Servers, name: str) -> None:
         assert servers.ours.send("GET", url).body == CONTENTS[name]
 
 
+@pytest.mark.parametrize("path", ["/api/3.0/mlflow/server-info", "/ajax-api/3.0/mlflow/server-info"])
+def test_what_clients_are_promised(servers: Servers, path: str) -> None:
+    assert servers.differ("GET", path) is None
+
+
 def test_a_model_versions_files(servers: Servers) -> None:
     for query in ("name=reg&version=1&path=deep/er/MLmodel", "name=reg&version=1&path=model.pkl"):
         assert servers.differ("GET", f"/model-versions/get-artifact?{query}") is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from collections import Counter
 from importlib import metadata
@@ -10,7 +11,8 @@ from importlib import metadata
 import msgspec
 
 from tracking_server import __version__
-from tracking_server.errors import MlflowError
+from tracking_server.artifacts.s3 import S3BucketStore
+from tracking_server.errors import ForwardRequest, MlflowError
 from tracking_server.metrics import exposition
 from tracking_server.services import Services
 from tracking_server.store.queries import Query
@@ -19,6 +21,7 @@ from tracking_server.web import Answer, Request, Response, text_response
 
 _PING = Query.build("ping", "SELECT 1")
 _MLFLOW_VERSION = metadata.version("mlflow")
+_GATEWAY_SWITCH = "MLFLOW_ENABLE_AI_GATEWAY"
 
 
 async def health(request: Request, services: Services) -> Answer:
@@ -29,6 +32,30 @@ async def health(request: Request, services: Services) -> Answer:
 async def version(request: Request, services: Services) -> Answer:
     """The version of MLflow whose API is served."""
     return text_response(_MLFLOW_VERSION)
+
+
+async def info(request: Request, services: Services) -> Answer:
+    """What clients and the UI ask first: which optional parts of MLflow's API there are.
+
+    Follows build_server_info_payload in mlflow/server/handlers.py; under the options that switch workspaces or trace
+    archival on, the whole server forwards. Unlike stock, it promises multipart transfers only where we make them.
+    """
+    if _GATEWAY_SWITCH in os.environ or _GATEWAY_SWITCH in services.config.stock.environment.reveal():
+        raise ForwardRequest("stock-option")
+    artifacts = services.artifacts
+    multipart = artifacts.served and artifacts.presigned_seconds is not None
+    multipart = multipart and isinstance(artifacts.store, S3BucketStore)
+    answer = {
+        "store_type": "SqlStore",
+        "workspaces_enabled": False,
+        "trace_archival_enabled": False,
+        "multipart_uploads_enabled": multipart,
+        "multipart_downloads_enabled": multipart,
+        "presigned_upload_run_id_supported": True,
+        "presigned_upload_model_id_supported": True,
+        "features_enabled": {"gateway": True},
+    }
+    return Response(200, msgspec.json.encode(answer))
 
 
 async def ready(request: Request, services: Services) -> Answer:

@@ -17,5 +17,13 @@ ROUTES: tuple[Route, ...] = (
         uses_database=False,
     ),
     Route("server.version", ("GET",), ("/version",), NONE_OPEN, server.version, uses_database=False),
-    Route("server.info", ("GET",), rest("server-info", "3.0"), SERVER_READ, stack=Stack.BOTH),
+    Route(
+        "server.info",
+        ("GET",),
+        rest("server-info", "3.0"),
+        SERVER_READ,
+        server.info,
+        stack=Stack.BOTH,
+        uses_database=False,
+    ),
 )
