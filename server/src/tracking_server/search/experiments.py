@@ -70,7 +70,7 @@ def experiments_page(
     """
     check_tracking_max_results(max_results)
     comparisons = parse_filter(filter_string) if filter_string else ()
-    builder = StatementBuilder(dialect)
+    builder = StatementBuilder(dialect, len(comparisons))
     conditions = [_condition(builder, comparison) for comparison in comparisons]
     ordering = _ordering(order_by)
     offset = parse_offset(page_token)
@@ -170,8 +170,8 @@ def _tag_condition(builder: StatementBuilder, key: str, comparator: str, value: 
         raise invalid_parameter(f"Invalid comparator for tag: {comparator}")
     tag = f"FROM experiment_tags AS t WHERE t.experiment_id = e.experiment_id AND t.key = {builder.text(key)}"
     if isinstance(value, str):
-        return f"EXISTS (SELECT 1 {tag} AND {builder.condition('t.value', comparator, value)})"
-    return f"{'NOT ' if comparator == IS_NULL else ''}EXISTS (SELECT 1 {tag})"
+        return builder.exists(f"{tag} AND {builder.condition('t.value', comparator, value)}")
+    return f"{'NOT ' if comparator == IS_NULL else ''}{builder.exists(tag)}"
 
 
 def _ordering(order_by: Sequence[str]) -> list[str]:

@@ -106,11 +106,11 @@ def logged_models_page(
     filter_string = filter_string or None
     offset = _parse_offset(page_token, experiment_ids, filter_string, order_by) if page_token else 0
     max_results = max_results or _DEFAULT_RESULTS
-    builder = StatementBuilder(dialect)
     comparisons = parse_filter(filter_string) if filter_string else ()
+    builder = StatementBuilder(dialect, len(comparisons))
     conditions = [_condition(builder, comparison, datasets) for comparison in comparisons]
     if datasets and all(comparison.kind is not Kind.METRIC for comparison in comparisons):
-        conditions.append(_exists(_METRICS, _on_any(builder, datasets)))
+        conditions.append(_exists(builder, _METRICS, _on_any(builder, datasets)))
     experiments = [parse_experiment_id(experiment_id) for experiment_id in experiment_ids]
     scope = ["s.lifecycle_stage <> 'deleted'", builder.any_integer("s.experiment_id", experiments)]
     query, arguments = statement(
@@ -139,9 +139,9 @@ def _condition(builder: StatementBuilder, comparison: Comparison, datasets: Sequ
     named = f"c.{key_column} = {builder.text(key)}"
     if isinstance(comparison.value, float):
         test = f"{named} AND c.{value_column} {comparator} {builder.real(comparison.value)}"
-        return _exists(_METRICS, f"{test} AND {_on_any(builder, datasets)}" if datasets else test)
+        return _exists(builder, _METRICS, f"{test} AND {_on_any(builder, datasets)}" if datasets else test)
     test = f"{named} AND {builder.condition(f'c.{value_column}', comparator, text_value(comparison))}"
-    return _exists(table, test)
+    return _exists(builder, table, test)
 
 
 def _attribute_condition(builder: StatementBuilder, comparison: Comparison) -> str:
@@ -157,8 +157,8 @@ def _attribute_condition(builder: StatementBuilder, comparison: Comparison) -> s
     return builder.condition(f"s.{column}", comparison.comparator, text_value(comparison))
 
 
-def _exists(table: str, test: str) -> str:
-    return f"EXISTS (SELECT 1 FROM {table} AS c WHERE c.model_id = s.model_id AND {test})"  # noqa: S608 (names of ours)
+def _exists(builder: StatementBuilder, table: str, test: str) -> str:
+    return builder.exists(f"FROM {table} AS c WHERE c.model_id = s.model_id AND {test}")
 
 
 def _on_any(builder: StatementBuilder, datasets: Sequence[DatasetFilter]) -> str:

@@ -77,7 +77,7 @@ def model_versions_page(
             f"{_MOST_RESULTS}, but got value {max_results}"
         )
     comparisons = parse_filter(filter_string) if filter_string else ()
-    builder = StatementBuilder(dialect)
+    builder = StatementBuilder(dialect, len(comparisons))
     conditions = registry_conditions(builder, comparisons, _attribute_condition, _TAGS)
     ordering = _ordering(order_by)
     offset = parse_offset(page_token)

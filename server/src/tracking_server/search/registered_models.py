@@ -62,7 +62,7 @@ def registered_models_page(
     comparisons = parse_filter(filter_string) if filter_string else ()
     ordering = _ordering(order_by)
     offset = parse_offset(page_token)
-    builder = StatementBuilder(dialect)
+    builder = StatementBuilder(dialect, len(comparisons))
     conditions = registry_conditions(builder, comparisons, _name_condition, _TAGS)
     query, arguments = statement(
         "search_registered_models",

@@ -58,7 +58,7 @@ def registry_conditions(
         if comparison.key != _PROMPT_TAG or wants_prompts:
             key = builder.text(comparison.key)
             test = f"t.key = {key} AND {builder.condition('t.value', comparison.comparator, text_value(comparison))}"
-            conditions.append(f"EXISTS (SELECT 1 FROM {tags.name} AS t WHERE {tags.same_owner} AND {test})")  # noqa: S608 (names of ours)
+            conditions.append(builder.exists(f"FROM {tags.name} AS t WHERE {tags.same_owner} AND {test}"))
     if not wants_prompts:
         conditions.append(
             f"NOT EXISTS (SELECT 1 FROM {tags.name} AS p WHERE p.workspace = s.workspace AND p.name = s.name "  # noqa: S608

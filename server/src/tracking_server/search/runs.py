@@ -87,7 +87,7 @@ def runs_page(
     """
     check_tracking_max_results(max_results)
     comparisons = parse_filter(filter_string) if filter_string else ()
-    builder = StatementBuilder(dialect)
+    builder = StatementBuilder(dialect, len(comparisons))
     joins, ordering = _ordering(builder, order_by)
     conditions = [_condition(builder, comparison) for comparison in comparisons]
     offset = parse_offset(page_token)
@@ -184,10 +184,10 @@ def _condition(builder: StatementBuilder, comparison: Comparison) -> str:
         test = f"c.value {comparator} {builder.real(value)}"
         # A NaN is stored as 0 and is_nan: it differs from everything and compares with nothing.
         test = f"({test} OR c.is_nan)" if comparator == "!=" else f"{test} AND NOT c.is_nan"
-        return f"EXISTS (SELECT 1 {owned} AND {test})"
+        return builder.exists(f"{owned} AND {test}")
     if value is None:
-        return f"{'NOT ' if comparator == 'IS NULL' else ''}EXISTS (SELECT 1 {owned})"
-    return f"EXISTS (SELECT 1 {owned} AND {builder.condition('c.value', comparator, text_value(comparison))})"
+        return f"{'NOT ' if comparator == 'IS NULL' else ''}{builder.exists(owned)}"
+    return builder.exists(f"{owned} AND {builder.condition('c.value', comparator, text_value(comparison))}")
 
 
 def _attribute_condition(builder: StatementBuilder, column: str, comparison: Comparison) -> str:
@@ -211,7 +211,7 @@ def _dataset_condition(builder: StatementBuilder, comparison: Comparison) -> str
         test = f"t.name = '{_DATASET_CONTEXT_TAG}' AND {builder.condition('t.value', comparator, value)}"
     else:
         joined, test = inputs.format(""), builder.condition(f"d.{key}", comparator, value)
-    return f"EXISTS (SELECT 1 {joined} AND {test})"
+    return builder.exists(f"{joined} AND {test}")
 
 
 def parse_ordering(text: str) -> tuple[Kind, str, bool]:
