@@ -68,13 +68,13 @@ $(VENV)/.python: requirements-build.txt
 	echo "Making $(VENV) with $$($$python --version)"; \
 	$$python -m venv --clear $(VENV) || { \
 		rm -rf $(VENV); echo "The venv module is incomplete; on Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
-	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements-build.txt
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements-build.txt
 	@touch $@
 
 $(VENV)/.server: $(VENV)/.python server/requirements.txt server/pyproject.toml
 	@echo "Installing the server"
 	@$(call install,server/requirements.txt)
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-index --no-deps --no-build-isolation --editable server
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-index --no-deps --no-build-isolation --editable server
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.server requirements-dev.txt

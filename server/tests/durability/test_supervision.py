@@ -64,7 +64,7 @@ class Unfinished:
 
     def __init__(self, server: TrackingServer) -> None:
         # Each worker has a socket of its own, and the first may answer while the second loads.
-        eventually(lambda: "workers accept requests" in server.logs())
+        eventually(lambda: "accepting requests" in server.logs())
         self._socket = socket.create_connection((LOCALHOST, server.port), timeout=150)
         self._socket.sendall(
             b"POST /api/2.0/mlflow/experiments/create HTTP/1.1\r\nHost: localhost\r\n"

@@ -33,7 +33,7 @@ async def prepare(config: Config, on_away: Callable[[], None]) -> None:
         return
     found = await _found(config, on_away)
     if found.state is schema.SchemaState.EMPTY:
-        logger.info("the database is empty: MLflow makes its tables")
+        logger.info("the database is empty: MLflow makes its tables, which takes half a minute")
         try:
             await schema.initialise(config.database.uri_for_stock(), config.artifacts.root)
         except schema.InitialisationFailed as error:
