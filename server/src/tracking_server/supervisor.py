@@ -99,7 +99,9 @@ class _Supervisor:
 
     async def _serve(self, stopped: asyncio.Task[Any], preparing: asyncio.Task[None]) -> None:
         """Serves until ``stopped``: at first 503 for what needs the database, where that is away."""
-        logger.info("accepting requests on %s, worker processes: %d", address_of(self._listeners[0]), len(self._workers))
+        logger.info(
+            "accepting requests on %s, worker processes: %d", address_of(self._listeners[0]), len(self._workers)
+        )
         if self._on_ready is not None:
             self._on_ready(self._listeners[0].getsockname()[1])
         if await self._first(preparing, stopped) is not preparing:
