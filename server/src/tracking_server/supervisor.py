@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import signal
 import socket
 from collections.abc import Callable, Coroutine, Sequence
@@ -30,7 +31,7 @@ _MARGIN = 3.0
 
 
 def run(config: Config, on_ready: Callable[[int], None] | None = None) -> int:
-    """Serves until SIGTERM or SIGINT; SIGHUP renews the workers one by one. Returns the exit code.
+    """Serves until SIGTERM or SIGINT; returns the exit code. SIGHUP renews the workers, or ends them in a terminal.
 
     The first signal lets accepted requests finish within ``server.shutdown_grace``, the second ends everything at
     once. ``on_ready`` is called once with the port, when requests are accepted. Raises FatalError when the server
@@ -79,7 +80,11 @@ class _Supervisor:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._on_stop, number)
-        loop.add_signal_handler(signal.SIGHUP, self._on_renew)
+        if os.isatty(0):
+            # A terminal sends it when it is closed, and a server of its own must not stay behind unseen.
+            loop.add_signal_handler(signal.SIGHUP, self._on_stop, signal.SIGHUP)
+        else:
+            loop.add_signal_handler(signal.SIGHUP, self._on_renew)
         self._tasks = [asyncio.create_task(worker.run()) for worker in self._workers]
         stopped = asyncio.create_task(self._stopping.wait())
         away = asyncio.Event()
