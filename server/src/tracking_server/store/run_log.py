@@ -114,9 +114,10 @@ async def log_entries(connection: Connection, entries: Sequence[LogEntry]) -> Se
     tags = {(entry.run_id, key): value for entry in accepted for key, value in entry.tags}
     # An empty run name is ignored, tag and all (``update_run_info``).
     tags = {name: value for name, value in tags.items() if name[1] != RUN_NAME_TAG or value}
-    await write_batch(connection, _QUERIES["upsert_tags"], sorted((*name, value) for name, value in tags.items()))
+    # The run before its tags, as an update of the run locks them.
     names = sorted((run_id, value) for (run_id, key), value in tags.items() if key == RUN_NAME_TAG)
     await write_batch(connection, _QUERIES["rename_runs"], names)
+    await write_batch(connection, _QUERIES["upsert_tags"], sorted((*name, value) for name, value in tags.items()))
     return outcomes
 
 
