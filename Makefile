@@ -14,6 +14,8 @@ LOCK := $(BIN)/uv pip compile --quiet --no-config --universal --python-version 3
 
 CODE := $(wildcard server/src server/tests src tests bench)
 PYTEST_ARGS ?=
+# A file stays in one process, which starts its servers once.
+PROCESSES ?= --numprocesses 2 --dist loadfile
 
 # uv is quick; pip stands in for it where only pip's settings name a package mirror.
 define install
@@ -32,10 +34,10 @@ serve: $(VENV)/.server  ## Serve http://127.0.0.1:5000, with all data below ./da
 	@exec $(BIN)/tracking-server serve $(ARGS)
 
 test: setup  ## Run the fast tests (PYTEST_ARGS="server/tests/unit -k health")
-	$(BIN)/pytest -m "not slow" $(PYTEST_ARGS)
+	$(BIN)/pytest -m "not slow" $(PROCESSES) $(PYTEST_ARGS)
 
 test-all: setup  ## Run all tests
-	$(BIN)/pytest $(PYTEST_ARGS)
+	$(BIN)/pytest $(PROCESSES) $(PYTEST_ARGS)
 
 lint: $(VENV)/.dev  ## Check style, format and types
 	$(BIN)/ruff check $(CODE)

@@ -59,8 +59,8 @@ ORDINARY = {
     "which experiments",
     "pages",
 }
-# Artifacts have tests of their own.
-_NOT_HERE = ("artifact", "presigned")
+# Artifacts have tests of their own, with what clients are told about them (server-info).
+_NOT_HERE = ("artifact", "presigned", "server.info")
 
 
 def scripts() -> Iterable[Script]:
