@@ -60,7 +60,7 @@ ORDINARY = {
     "pages",
 }
 # Artifacts have tests of their own, with what clients are told about them (server-info).
-_NOT_HERE = ("artifact", "presigned", "server.info")
+_NOT_HERE = ("artifact", "presigned", "server-info")
 
 
 def scripts() -> Iterable[Script]:
