@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from urllib.parse import quote
 
 from tracking_server.config import Config
 from tracking_server.door.exchange import Exchange, Receive, Scope, Send, request_id_of
@@ -110,10 +109,9 @@ class Door:
                     status = 204 if path.startswith(("/api/", "/ajax-api/")) else 200
                     content_type = (b"content-type", b"text/html; charset=utf-8")
                     return Response(status, b"", (content_type, (b"allow", ", ".join(allow).encode())))
-                case Redirect(target):
-                    query = b"?" + request.query_string if request.query_string else b""
-                    location = quote(self._prefix + target).encode() + query
-                    return Response(308, b"", ((b"location", location),))
+                case Redirect():
+                    location = resolution.location(self._prefix, request.query_string)
+                    return Response(308, b"", ((b"location", location.encode("latin-1")),))
                 case _:
                     raise refusal(resolution, request.method, path)
         except MlflowError as error:

@@ -64,7 +64,7 @@ class Redirect:
 
     def location(self, static_prefix: str, query_string: bytes) -> str:
         """The Location header: relative, so that no Host header can lead elsewhere; quoted as Werkzeug quotes."""
-        query = f"?{query_string.decode('ascii')}" if query_string else ""
+        query = f"?{query_string.decode('latin-1')}" if query_string else ""
         return static_prefix + quote(self.path, safe="!$&'()*+,/:;=@") + query
 
 
