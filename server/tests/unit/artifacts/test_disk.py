@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import pwd
 import stat
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -111,10 +112,24 @@ async def test_stock_and_this_server_read_each_others_files(tmp_path: Path) -> N
     assert stock.get_local_path("dir/sub/ours.txt") == str(tmp_path / "root/dir/sub/ours.txt")
 
 
-async def test_a_storage_without_permission_says_so(tmp_path: Path) -> None:
-    if os.geteuid() == 0:
-        pytest.skip("root may write everywhere")
-    (tmp_path / "root").mkdir(mode=0o500)
+@pytest.fixture
+def unprivileged() -> Iterator[None]:
+    """Acts as nobody where we are root, who may write everywhere."""
+    user = os.geteuid()
+    if user == 0:
+        os.seteuid(pwd.getpwnam("nobody").pw_uid)
+    yield
+    os.seteuid(user)
+
+
+@pytest.fixture
+def closed_folder(tmp_path: Path) -> Path:
+    folder = tmp_path / "root"
+    folder.mkdir(mode=0o500)
+    return folder
+
+
+async def test_a_storage_without_permission_says_so(closed_folder: Path, unprivileged: None) -> None:
     with pytest.raises(MlflowError) as refused:
-        await DiskStore(tmp_path / "root").put("file", once(b"x"), 1)
+        await DiskStore(closed_folder).put("file", once(b"x"), 1)
     assert refused.value.code is ErrorCode.PERMISSION_DENIED
