@@ -14,8 +14,8 @@ LOCK := $(BIN)/uv pip compile --quiet --no-config --universal --python-version 3
 
 CODE := $(wildcard server/src server/tests src tests bench)
 PYTEST_ARGS ?=
-# A file stays in one process, which starts its servers once.
-PROCESSES ?= --numprocesses 2 --dist loadfile
+# Tests that share servers stay in one process, which starts them once (server/tests/conftest.py).
+PROCESSES ?= --numprocesses 2 --dist loadgroup
 
 # uv is quick; pip stands in for it where only pip's settings name a package mirror.
 define install

@@ -44,6 +44,7 @@ _SMALLEST_PART = 5 * 1024 * 1024
 _MOST_PARTS = 9_000
 # Parts of this size reach 140 GiB when the client does not say how much will come.
 _PART_OF_UNKNOWN_SIZE = 16 * 1024 * 1024
+_PARTS_UNDER_WAY_SECONDS = 1.0
 _BYTES_IN_FLIGHT = 16 * 1024 * 1024
 _SETTLING_SECONDS = 0.1
 _CONTROL_CHARACTER = re.compile(r"[\x00-\x1f\x7f]")
@@ -231,6 +232,8 @@ async def _feed(queue: asyncio.Queue[bytes | None], block: bytes, uploading: asy
 
 async def _abort(queue: asyncio.Queue[bytes | None], uploading: asyncio.Future[obstore.PutResult]) -> None:
     """Takes back the parts already sent: obstore does so only when its source fails, not when it is cancelled."""
+    # A store may keep a part that arrives while the upload is taken back, so what is under way may arrive first.
+    await asyncio.sleep(_PARTS_UNDER_WAY_SECONDS)
     while not queue.empty():
         queue.get_nowait()
     queue.put_nowait(None)

@@ -25,14 +25,15 @@ def safe_path(path: str) -> str:
     """
     try:
         decoded = _decoded(path).translate(_ESCAPED_CONTROLS)
+        if "#" in decoded:
+            raise _invalid_path()
         if urllib.parse.urlparse(decoded).scheme == "file":
             decoded = urllib.request.url2pathname(urllib.parse.urlparse(decoded).path)
         length = len(decoded.encode())
     except ValueError:
         raise _invalid_path() from None
     if (
-        "#" in decoded
-        or "\0" in decoded
+        "\0" in decoded
         or ".." in decoded.split("/")
         or length > _LONGEST_PATH
         or pathlib.PurePosixPath(decoded).is_absolute()

@@ -118,6 +118,7 @@ def test_a_harmless_path_names_what_it_names_in_stock(path: str) -> None:
 
 @given(st.one_of(st.lists(st.sampled_from(PIECES), max_size=8).map("".join), st.text(max_size=30)))
 @example("file:a%00")
+@example("file:#..")
 def test_paths_are_those_of_stock(path: str) -> None:
     expected = stock(path)
     try:

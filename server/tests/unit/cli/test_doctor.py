@@ -119,7 +119,7 @@ def test_what_cannot_be_reached_is_named(run: RunCommand) -> None:
     assert (doctor.states["database"], doctor.states["artifacts"]) == ("failed", "failed")
     assert "hunter2" not in doctor.output
     assert doctor.answer["schema"] is None
-    assert doctor.reasons == {"route", "unknown"}
+    assert doctor.reasons == {"unknown"}
 
 
 def test_a_file_that_is_no_database_is_named(run: RunCommand, tmp_path: Path) -> None:

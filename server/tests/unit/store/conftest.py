@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
+import secrets
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, closing
@@ -64,12 +64,11 @@ class Place:
 
 
 Open = Callable[..., Awaitable[Database]]
-_numbers = itertools.count(1)
 
 
 def postgres_place(server: PostgresServer) -> Place:
     """A new, empty database on ``server``, which finds deadlocks soon."""
-    name = f"store_{next(_numbers)}"
+    name = f"store_{secrets.token_hex(6)}"
     uri = server.create_database(name)
     server.execute("ALTER DATABASE {} SET deadlock_timeout = '50ms'", name)
     return Place(Dialect.POSTGRESQL, uri)
