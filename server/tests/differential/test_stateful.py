@@ -206,6 +206,8 @@ class Calls(RuleBasedStateMachine):
 
     @rule(name=MODEL_NAMES, version=VERSIONS, stage=STAGES, archive=st.booleans())
     def transition(self, name: str, version: str, stage: str, archive: bool) -> None:
+        # Stock on PostgreSQL compares an integer with text here, and refuses every archiving.
+        archive = archive and self.pair.dialect == "sqlite"
         body = {"name": name, "version": version, "stage": stage, "archive_existing_versions": archive}
         self.call(post("model-versions/transition-stage", body))
 
