@@ -40,11 +40,11 @@ from tracking_server.search.sql import (
     check_tracking_max_results,
     direction,
     in_view,
-    parse_experiment_id,
     statement,
     where,
 )
 from tracking_server.store.database import Dialect
+from tracking_server.validation import parse_experiment_id
 
 _ATTRIBUTES = frozenset({"name", "experiment_id", "creation_time", "last_update_time"})
 _NUMERIC = frozenset({"creation_time", "last_update_time"})

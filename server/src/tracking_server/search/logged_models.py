@@ -21,11 +21,11 @@ from tracking_server.search.sql import (
     StatementBuilder,
     bad_request,
     direction,
-    parse_experiment_id,
     statement,
     where,
 )
 from tracking_server.store.database import Dialect
+from tracking_server.validation import parse_experiment_id
 
 _DEFAULT_RESULTS = 100
 _INTEGERS = frozenset({"experiment_id", "status"})

@@ -36,11 +36,11 @@ from tracking_server.search.sql import (
     check_tracking_max_results,
     direction,
     in_view,
-    parse_experiment_id,
     statement,
     where,
 )
 from tracking_server.store.database import Dialect
+from tracking_server.validation import parse_experiment_id
 
 _COLUMNS = {
     "artifact_uri": "artifact_uri",

@@ -160,16 +160,6 @@ def bad_request(message: str) -> MlflowError:
     return MlflowError(message, ErrorCode.BAD_REQUEST)
 
 
-def parse_experiment_id(experiment_id: str) -> int:
-    """The number of an experiment, read as mlflow/utils/validation.py reads it."""
-    try:
-        return int(experiment_id)
-    except ValueError:
-        raise invalid_parameter(
-            f"Invalid experiment ID '{experiment_id}'. Experiment ID must be a valid integer."
-        ) from None
-
-
 def check_tracking_max_results(max_results: int) -> None:
     """Raises INVALID_PARAMETER_VALUE unless 1 to 50,000 rows are asked for, the tracking store's limits."""
     problem = "a positive integer" if max_results < 1 else "at most 50000" if max_results > 50_000 else None

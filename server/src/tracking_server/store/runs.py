@@ -33,11 +33,7 @@ async def create(connection: Connection, run: NewRun, artifact_uri: Callable[[st
     Returns that location.
     """
     experiment = await experiments.find(connection, _QUERIES["experiment_of_new_run"], run.experiment_id)
-    if experiment["lifecycle_stage"] != "active":
-        raise invalid_parameter(
-            f"The experiment {run.experiment_id} must be in the 'active' state."
-            f" Current state is {experiment['lifecycle_stage']}."
-        )
+    experiments.check_active(run.experiment_id, experiment["lifecycle_stage"])
     location = artifact_uri(experiment["artifact_location"])
     await connection.execute(
         _QUERIES["insert_run"], run.run_id, run.name, run.user_id, run.start_time, location, run.experiment_id
