@@ -12,9 +12,9 @@ VERSITYGW := $(TOOLS)/versitygw-v1.7.0
 LOCK := $(BIN)/uv pip compile --quiet --no-config --universal --python-version 3.11 --generate-hashes \
 	--custom-compile-command "make lock"
 
-CODE := $(wildcard server/src server/tests src tests bench)
+CODE := $(wildcard conftest.py server/src server/tests src lib tests bench)
 PYTEST_ARGS ?=
-# Tests that share servers stay in one process, which starts them once (server/tests/conftest.py).
+# Tests that share servers stay in one process, which starts them once (conftest.py).
 PROCESSES ?= --numprocesses 2 --dist loadgroup
 
 # uv is quick; pip stands in for it where only pip's settings name a package mirror.
@@ -51,7 +51,9 @@ format: $(VENV)/.dev  ## Put the code into its format
 lock: $(VENV)/.python  ## Compile the requirements files anew (ARGS="--upgrade" or "--upgrade-package NAME")
 	$(LOCK) $(ARGS) --group build --output-file requirements-build.txt
 	$(LOCK) $(ARGS) --output-file server/requirements.txt server/pyproject.toml
-	$(LOCK) $(ARGS) --group dev --constraint server/requirements.txt --output-file requirements-dev.txt
+	$(LOCK) $(ARGS) --group charm --output-file requirements.txt
+	$(LOCK) $(ARGS) --group functional --output-file requirements-functional.txt
+	$(LOCK) $(ARGS) --group dev --constraint server/requirements.txt --constraint requirements.txt --output-file requirements-dev.txt
 
 bench: $(VENV)/.dev wrk  ## Measure against stock MLflow (ARGS="--runs 20000 --json results.json")
 	PYTHONPATH=server/tests $(BIN)/python -m bench $(ARGS)
