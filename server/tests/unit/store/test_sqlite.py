@@ -80,6 +80,19 @@ async def test_another_process_may_write_too(tmp_path: Path) -> None:
     await database.close()
 
 
+async def test_the_first_writes_of_two_processes_may_coincide(tmp_path: Path) -> None:
+    """Each switches the file to write-ahead logging, where SQLite refuses one of two without waiting."""
+    for number in range(40):
+        path = tmp_path / f"{number}.db"
+        with closing(sqlite3.connect(path)) as connection:
+            connection.execute(CREATE.sqlite)
+        both = [await SqliteDatabase.open(path, SqliteOptions(readers=1, wait_seconds=10)) for _ in range(2)]
+        await asyncio.gather(*(database.write(insert(turn)) for turn, database in enumerate(both)))
+        assert await count(both[0]) == 2
+        for database in both:
+            await database.close()
+
+
 async def test_a_full_disk_is_told_and_gets_over(tmp_path: Path) -> None:
     database = await with_table(tmp_path / "a.db")
     await database.write(insert(0))

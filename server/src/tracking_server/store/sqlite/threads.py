@@ -15,10 +15,11 @@ from typing import Any
 from tracking_server.errors import Unavailable
 from tracking_server.store.database import Work
 from tracking_server.store.sqlite.connection import SqliteConnection, open_connection, run
-from tracking_server.store.sqlite.translate import DRIVER_ERRORS, translate
+from tracking_server.store.sqlite.translate import DRIVER_ERRORS, is_locked, translate
 
 _MOST_IN_A_GROUP = 256
 _STEPS_BETWEEN_CHECKS = 50_000
+_BETWEEN_SWITCHES = 0.01
 
 
 class Job:
@@ -148,6 +149,7 @@ class Writer(Worker):
 
     def __init__(self, name: str, path: Path, busy_seconds: float, jobs: queue.SimpleQueue[Job | None]) -> None:
         super().__init__(name, path, busy_seconds, jobs)
+        self._busy_seconds = busy_seconds
         self._journal_chosen = False
 
     def _serve(self, job: Job) -> None:
@@ -190,9 +192,17 @@ class Writer(Worker):
 
     def _choose_journal(self) -> None:
         """Switches to write-ahead logging with the first write: a database that is refused before stays as it was."""
-        if not self._journal_chosen:
-            self._connection.execute("PRAGMA journal_mode = WAL").fetchone()
-            self._journal_chosen = True
+        deadline = time.monotonic() + self._busy_seconds
+        while not self._journal_chosen:
+            try:
+                self._connection.execute("PRAGMA journal_mode = WAL").fetchone()
+            except sqlite3.OperationalError as error:
+                # Of two processes that switch at once SQLite refuses one without waiting, for they would wait forever.
+                if not is_locked(error) or time.monotonic() >= deadline:
+                    raise
+                time.sleep(_BETWEEN_SWITCHES)
+            else:
+                self._journal_chosen = True
 
     def _run_in_savepoint(self, job: Job) -> Outcome:
         self._connection.execute("SAVEPOINT work")
