@@ -5,13 +5,12 @@ Natively only where the owner's artifact root is proxied by this server or lies 
 
 from __future__ import annotations
 
-import functools
 import posixpath
 from collections.abc import AsyncIterator
-from urllib.parse import parse_qs, urlparse
+from urllib.parse import urlparse
 
 from tracking_server.api.artifact_proxy import json_response, listing
-from tracking_server.api.decoding import decode
+from tracking_server.api.decoding import decode, query_parameters
 from tracking_server.api.downloads import download
 from tracking_server.api.messages import Message
 from tracking_server.api.rules import Rules, required, string
@@ -146,14 +145,9 @@ async def _once(data: bytes) -> AsyncIterator[bytes]:
     yield data
 
 
-@functools.lru_cache(maxsize=64)
-def _parameters(query: bytes) -> dict[str, list[str]]:
-    return parse_qs(query.decode("latin-1"), keep_blank_values=True)
-
-
 def _parameter(request: Request, name: str) -> str | None:
     """The first value of a query parameter."""
-    values = _parameters(request.query_string).get(name)
+    values = query_parameters(request.query_string).get(name)
     return values[0] if values else None
 
 

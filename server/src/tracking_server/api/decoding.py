@@ -12,9 +12,9 @@ import contextlib
 import json
 import math
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, TypeVar
 from urllib.parse import parse_qs
 
@@ -331,9 +331,15 @@ def _refuse_conflicting_names(request: Any, message: type[Message]) -> None:
             _refuse_conflicting_names(item, field.nested)
 
 
+@lru_cache(maxsize=64)
+def query_parameters(query_string: bytes) -> Mapping[str, list[str]]:
+    """Every parameter's values in order; what is not UTF-8 keeps its escapes, as in werkzeug's ``request.args``."""
+    return parse_qs(query_string.decode("latin-1"), keep_blank_values=True, errors="tracking_server.keep_escapes")
+
+
 def _query_object(query_string: bytes, message: type[Message]) -> dict[str, Any] | None:
     """The query's parameters that are fields of the message; None for a query without any parameter."""
-    parameters = parse_qs(query_string.decode("latin-1"), keep_blank_values=True, errors="tracking_server.keep_escapes")
+    parameters = query_parameters(query_string)
     if not parameters:
         return None
     found: dict[str, Any] = {}

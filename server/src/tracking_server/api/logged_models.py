@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
-from urllib.parse import parse_qs
 
 import msgspec
 
 from tracking_server.api import rules
+from tracking_server.api.decoding import query_parameters
 from tracking_server.api.messages import Int32, KeyValue, Message, ProtoEnum, RequiredText
 from tracking_server.api.operation import EMPTY, PathParameters, operation, path_operation
 from tracking_server.api.planning import planned
@@ -158,7 +158,7 @@ def _pairs_json(pairs: Sequence[Pair]) -> msgspec.Raw | msgspec.UnsetType:
 
 async def get(request: Request, services: Services) -> Answer:
     """Stock reads nothing but the path and ``allow_deleted``."""
-    query = parse_qs(request.query_string.decode("latin-1"), keep_blank_values=True)
+    query = query_parameters(request.query_string)
     allow_deleted = query.get("allow_deleted", ["false"])[0].lower() == "true"
     model_id = request.path_params["model_id"]
     stored = await logged_models.get(services.database, model_id, allow_deleted=allow_deleted)

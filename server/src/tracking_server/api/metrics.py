@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Annotated
-from urllib.parse import parse_qs
 
 import msgspec
 
 from tracking_server.api import rules
-from tracking_server.api.decoding import decode
+from tracking_server.api.decoding import decode, query_parameters
 from tracking_server.api.messages import INT32_MIN, Int32, Message, RequiredText
 from tracking_server.api.operation import MESSAGES
 from tracking_server.errors import invalid_parameter
@@ -59,7 +58,7 @@ async def get_history(request: Request, services: Services) -> Answer:
 
 async def get_history_bulk(request: Request, services: Services) -> Answer:
     """The first points of several runs' metric; reads the query itself, as stock does, not a message."""
-    query = _query(request)
+    query = query_parameters(request.query_string)
     run_ids = query.get("run_id", [])
     if not run_ids:
         raise invalid_parameter("GetMetricHistoryBulk request must specify at least one run_id.")
@@ -116,7 +115,7 @@ async def get_history_bulk_interval(request: Request, services: Services) -> Ans
     message = await decode(request, GetMetricHistoryBulkInterval, _INTERVAL_RULES)
     if message.max_results is not None:
         rules.check(_RESULTS_RULES, {"max_results": message.max_results}, parsed=True)
-    query = _query(request)
+    query = query_parameters(request.query_string)
     limit = _integer(query, "max_results", _MAX_RESULTS_PER_RUN)
     first, last = None, None
     if "start_step" in query and "end_step" in query:
@@ -136,12 +135,7 @@ MESSAGES[get_history] = GetMetricHistory
 MESSAGES[get_history_bulk_interval] = GetMetricHistoryBulkInterval
 
 
-def _query(request: Request) -> dict[str, list[str]]:
-    text = request.query_string.decode("latin-1")
-    return parse_qs(text, keep_blank_values=True, errors="tracking_server.keep_escapes")
-
-
-def _integer(query: dict[str, list[str]], name: str, default: int = 0) -> int:
+def _integer(query: Mapping[str, list[str]], name: str, default: int = 0) -> int:
     if name not in query:
         return default
     try:

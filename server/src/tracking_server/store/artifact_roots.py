@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from tracking_server.errors import does_not_exist
 from tracking_server.store.database import Connection, DataViolation, Row
 from tracking_server.store.queries import Query, QueryFile
+from tracking_server.store.run_errors import run_not_found
 
 _QUERIES = QueryFile("artifact_roots")
 _RUN_ROOT = _QUERIES["run_root"]
@@ -26,7 +27,7 @@ async def of_run(connection: Connection, run_id: str | None) -> RunRoot:
     """Raises RESOURCE_DOES_NOT_EXIST. A deleted run still has its artifacts."""
     row = await _row(connection, _RUN_ROOT, run_id)
     if row is None:
-        raise does_not_exist(f"Run with id={run_id} not found")
+        raise run_not_found(run_id)
     return RunRoot(row["artifact_uri"], str(row["experiment_id"]))
 
 

@@ -12,10 +12,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tracking_server.errors import MlflowError, does_not_exist, invalid_parameter
+from tracking_server.errors import MlflowError, invalid_parameter
 from tracking_server.store.database import Connection, Database, DataViolation, Dialect, StoreError
 from tracking_server.store.group_commit import GroupCommit
 from tracking_server.store.queries import Query, QueryFile
+from tracking_server.store.run_errors import run_not_active, run_not_found
 
 _QUERIES = QueryFile("run_log")
 _MAX_ROWS_IN_GROUP = 4000
@@ -169,9 +170,9 @@ def _changed_params(entry: LogEntry, changed: list[dict[str, str]]) -> MlflowErr
 def _refusal(entry: LogEntry, stages: dict[str, str]) -> MlflowError | None:
     stage = stages.get(entry.run_id)
     if stage is None:
-        return does_not_exist(f"Run with id={entry.run_id} not found")
+        return run_not_found(entry.run_id)
     if stage != "active":
-        return invalid_parameter(f"The run {entry.run_id} must be in the 'active' state. Current state is {stage}.")
+        return run_not_active(entry.run_id, stage)
     return None
 
 

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 import msgspec
 
-from tracking_server.errors import does_not_exist
 from tracking_server.search.plan import SearchPlan
 from tracking_server.store.database import Connection, Database, Dialect, Row
 from tracking_server.store.queries import Query, QueryFile
+from tracking_server.store.run_errors import run_not_found
 
 _QUERIES = QueryFile("run_reads")
 
@@ -49,7 +49,7 @@ async def get(database: Database, run_id: str) -> tuple[StoredRun, Sequence[str]
 
     runs, model_inputs = await database.read(look)
     if not runs:
-        raise does_not_exist(f"Run with id={run_id} not found")
+        raise run_not_found(run_id)
     return runs[0], model_inputs
 
 

@@ -6,11 +6,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from tracking_server.clock import now_millis
-from tracking_server.errors import does_not_exist, invalid_parameter
+from tracking_server.errors import does_not_exist
 from tracking_server.store import experiments
 from tracking_server.store.assessments import refuse_if_assessed
 from tracking_server.store.database import Connection, Row
 from tracking_server.store.queries import QueryFile
+from tracking_server.store.run_errors import run_not_active, run_not_found
 
 _QUERIES = QueryFile("runs")
 
@@ -57,7 +58,7 @@ async def update(
 async def delete(connection: Connection, run_id: str) -> None:
     """Marks a run deleted, again if it was already. Raises ForwardRequest where assessments came from runs."""
     if await connection.fetch_one(_QUERIES["lock_run"], run_id) is None:
-        raise _no_run(run_id)
+        raise run_not_found(run_id)
     await refuse_if_assessed(connection)
     await connection.execute(_QUERIES["mark_deleted"], run_id, now_millis())
 
@@ -65,7 +66,7 @@ async def delete(connection: Connection, run_id: str) -> None:
 async def restore(connection: Connection, run_id: str) -> None:
     """Makes a run active, deleted or not."""
     if not await connection.execute(_QUERIES["mark_active"], run_id):
-        raise _no_run(run_id)
+        raise run_not_found(run_id)
 
 
 async def delete_tag(connection: Connection, run_id: str, key: str) -> None:
@@ -79,13 +80,7 @@ async def require_active(connection: Connection, run_id: str) -> Row:
     """The locked row (lifecycle_stage, experiment_id) of an active run; raises if it is missing or deleted."""
     row = await connection.fetch_one(_QUERIES["lock_run"], run_id)
     if row is None:
-        raise _no_run(run_id)
+        raise run_not_found(run_id)
     if row["lifecycle_stage"] != "active":
-        raise invalid_parameter(
-            f"The run {run_id} must be in the 'active' state. Current state is {row['lifecycle_stage']}."
-        )
+        raise run_not_active(run_id, row["lifecycle_stage"])
     return row
-
-
-def _no_run(run_id: str) -> Exception:
-    return does_not_exist(f"Run with id={run_id} not found")
