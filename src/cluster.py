@@ -112,10 +112,10 @@ class Cluster:
         to remove and nothing is raised. Changed resources, and the first scaling to two units, restart all pods.
 
         Raises:
-            ClusterError: one of its kinds. What could be done before it is done.
+            ClusterError: one of its kinds, at the first request that fails.
         """
         asked = needs_kubernetes(settings)
-        with self._client(quiet=not asked) as client:
+        with _translated(quiet=not asked), self._make_client(self._model) as client:
             pods = _read(client, StatefulSet, self._app, quiet=not asked)
             if pods is None and asked:
                 raise ClusterUnavailable(f"StatefulSet {self._app} is not in namespace {self._model}")
@@ -135,26 +135,10 @@ class Cluster:
         Raises:
             ClusterError: one of its kinds.
         """
-        with self._client(quiet=True) as client:
+        with _translated(quiet=True), self._make_client(self._model) as client:
             wrote = self._keep(client, PodDisruptionBudget, self.budget_name, None, None, asked=False)
             return self._keep(client, Service, self.service_name, None, None, asked=False) | wrote
         return False
-
-    @contextlib.contextmanager
-    def _client(self, *, quiet: bool) -> Iterator[Client]:
-        """Gives a client and translates its errors; where nothing is asked for, being unable to ask is none."""
-        try:
-            with self._make_client(self._model) as client:
-                yield client
-        except ConfigError as error:
-            if not quiet:
-                raise ClusterUnavailable(f"no access to Kubernetes: {error}") from error
-        except httpx2.HTTPStatusError as error:
-            raise _translate(error) from error
-        except httpx2.HTTPError as error:
-            if not quiet:
-                raise ClusterUnavailable(f"Kubernetes does not answer: {str(error) or type(error).__name__}") from error
-            logger.warning("Kubernetes does not answer, to see whether anything is left to remove: %s", error)
 
     def _keep(
         self, client: Client, kind: type[Kind], name: str, wanted: Fields | None, pods: StatefulSet | None, asked: bool
@@ -247,6 +231,22 @@ class Cluster:
             if any(not _same_quantity(present.get(name), quantity) for name, quantity in asked.items()):
                 return True
         return False
+
+
+@contextlib.contextmanager
+def _translated(*, quiet: bool) -> Iterator[None]:
+    """Translates errors of the client; if `quiet`, being unable to ask is none."""
+    try:
+        yield
+    except ConfigError as error:
+        if not quiet:
+            raise ClusterUnavailable(f"no access to Kubernetes: {error}") from error
+    except httpx2.HTTPStatusError as error:
+        raise _translate(error) from error
+    except httpx2.HTTPError as error:
+        if not quiet:
+            raise ClusterUnavailable(f"Kubernetes does not answer: {str(error) or type(error).__name__}") from error
+        logger.warning("Kubernetes does not answer, to see whether anything is left to remove: %s", error)
 
 
 def _read(client: Client, kind: type[Kind], name: str, *, quiet: bool) -> Kind | None:
