@@ -1,0 +1,116 @@
+"""``tracking-server db copy``."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from tracking_server.config import Config
+from tracking_server.exit_codes import ExitCode, FatalError
+from tracking_server.maintenance.copy.failures import CopyFailed
+from tracking_server.settings import InvalidValue
+from tracking_server.settings_database import DatabaseUri
+from tracking_server.settings_loader import CONFIG_VARIABLE, load
+
+if TYPE_CHECKING:
+    from tracking_server.artifacts.store import ArtifactStore
+    from tracking_server.maintenance.copy.run import Artifacts
+
+
+@click.command("copy")
+@click.option("--from", "source", required=True, metavar="URI", help="The database to copy.")
+@click.option("--to", "target", metavar="URI", help="The database to copy into; default: the configuration's.")
+@click.option(
+    *("--config", "-c", "config_file"),
+    type=click.Path(path_type=Path),
+    envvar=CONFIG_VARIABLE,
+    metavar="FILE",
+    help="TOML file of the server that is to serve the copy: its database and its artifacts.",
+)
+@click.option("--artifacts-from", metavar="PATH_OR_URI", help="Also copy the artifacts below this folder or bucket.")
+@click.option(
+    "--artifacts-to", metavar="PATH_OR_URI", help="Where to copy them; default: the configuration's destination."
+)
+@click.option(
+    "--resume/--restart",
+    default=True,
+    help="Go on with an unfinished copy (the default), or throw away what it has written.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object at the end.")
+def command(
+    source: str,
+    target: str | None,
+    config_file: Path | None,
+    artifacts_from: str | None,
+    artifacts_to: str | None,
+    resume: bool,
+    as_json: bool,
+) -> None:
+    """Copy an MLflow database, and its artifacts, to another place.
+
+    The source stays as it is. The target must be empty, and becomes a database that a server accepts only when every
+    row is there and equal. After a kill the same command goes on where it was. No server may run on either database.
+
+    \b
+    From the embedded database to PostgreSQL and S3, as a configuration names them:
+        tracking-server db copy --from sqlite:////data/mlflow.db --artifacts-from /data/artifacts \\
+            --config /etc/tracking-server/tracking-server.toml
+    """
+    # Here, because they load SQLAlchemy.
+    from tracking_server.maintenance.copy.progress import progress_for_standard_error
+    from tracking_server.maintenance.copy.run import Order, copy
+
+    if target is None and config_file is None:
+        raise FatalError("say where to copy to: --to URI, or --config FILE", ExitCode.BAD_CONFIGURATION)
+    flags = {"database.uri": target, "artifacts.destination": artifacts_to}
+    config = load(config_file, flags={key: value for key, value in flags.items() if value is not None}).config
+    if artifacts_to is not None and artifacts_from is None:
+        raise FatalError("--artifacts-to needs --artifacts-from", ExitCode.BAD_CONFIGURATION)
+    try:
+        source_uri = DatabaseUri.parse(source)
+    except InvalidValue as error:
+        raise FatalError(f"--from: allowed: {error}", ExitCode.BAD_CONFIGURATION) from None
+    order = Order(
+        source=source_uri,
+        target=config.database.connection,
+        artifact_root=config.artifacts.root,
+        artifacts=None if artifacts_from is None else _artifacts(config, artifacts_from),
+        restart=not resume,
+    )
+    try:
+        summary = copy(order, progress_for_standard_error())
+    except KeyboardInterrupt:
+        raise CopyFailed("interrupted; the same command goes on where it was") from None
+    if as_json:
+        click.echo(json.dumps(dataclasses.asdict(summary)))
+    else:
+        click.echo(
+            f"Copied {summary.rows} rows of {summary.tables} tables and {summary.objects} artifacts"
+            f" ({summary.bytes} bytes) in {summary.seconds:.1f} s; all were compared."
+        )
+
+
+def _artifacts(config: Config, source: str) -> Artifacts:
+    from tracking_server.maintenance.copy.locations import Relocation, absolute_location
+    from tracking_server.maintenance.copy.run import Artifacts
+
+    old, new = absolute_location(source), absolute_location(config.artifacts.destination)
+    if old == new:
+        raise FatalError("the artifacts' source is their target", ExitCode.BAD_CONFIGURATION)
+    return Artifacts(_store(config, old), _store(config, new), Relocation(old, new))
+
+
+def _store(config: Config, location: str) -> ArtifactStore:
+    """The store at ``location``, reached with the configuration's keys."""
+    from tracking_server.artifacts.destination import open_destination
+
+    settings = dataclasses.replace(config.artifacts, destination=location)
+    destination = open_destination(settings, {**os.environ, **config.stock.environment.reveal()})
+    if not destination.is_native:
+        raise FatalError(f"{location}: only stock MLflow can reach this artifact store", ExitCode.BAD_CONFIGURATION)
+    return destination.store

@@ -1,0 +1,76 @@
+"""SQLAlchemy engines for both sides, and what state their schema is in."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import Any
+
+import sqlalchemy as sa
+
+from tracking_server.exit_codes import ExitCode
+from tracking_server.maintenance.copy.failures import CopyFailed
+from tracking_server.maintenance.copy.tables import PROGRESS_TABLE, VERSION_TABLE
+from tracking_server.settings_database import DatabaseKind, DatabaseUri
+from tracking_server.store.schema import Schema, SchemaState, classify, installed_revisions
+
+_SQLITE_WAIT_SECONDS = 5.0
+
+
+def open_engine(uri: DatabaseUri) -> sa.Engine:
+    """An engine without a pool; transactions on SQLite begin and end only where we say so. Raises CopyFailed."""
+    try:
+        if uri.kind is DatabaseKind.SQLITE:
+            arguments: dict[str, Any] = {"isolation_level": None, "timeout": _SQLITE_WAIT_SECONDS}
+        elif uri.kind is DatabaseKind.POSTGRESQL:
+            # A pooler in transaction mode knows no statement that another connection prepared.
+            arguments = {"prepare_threshold": None}
+            if len(uri.hosts) > 1:
+                arguments["target_session_attrs"] = uri.parameter("target_session_attrs") or "read-write"
+        else:
+            arguments = {}
+        return sa.create_engine(uri.for_sqlalchemy(), poolclass=sa.NullPool, connect_args=arguments)
+    except (sa.exc.ArgumentError, sa.exc.NoSuchModuleError, ModuleNotFoundError) as error:
+        raise CopyFailed(f"{uri.masked()} cannot be read: {error}", ExitCode.BAD_CONFIGURATION) from error
+
+
+def look(engine: sa.Engine, name: str) -> Schema:
+    """The state of the schema; the database is called ``name`` in messages. Raises CopyFailed when it is away."""
+    try:
+        tables = set(sa.inspect(engine).get_table_names())
+        found: list[str] = []
+        if VERSION_TABLE in tables:
+            with engine.connect() as connection:
+                version = sa.select(sa.column("version_num", sa.String)).select_from(sa.table(VERSION_TABLE))
+                found = list(connection.execute(version).scalars())
+    except (sa.exc.SQLAlchemyError, sqlite3.Error) as error:
+        raise CopyFailed(f"{name} cannot be read: {reason(error)}", ExitCode.UNREACHABLE) from error
+    return classify(tables - {PROGRESS_TABLE}, found, installed_revisions())
+
+
+def require_head(schema: Schema, name: str, whose: str) -> None:
+    """Raises CopyFailed, with what to do, unless the database ``name`` has the installed MLflow's schema."""
+    if schema.state in (SchemaState.TESTED, SchemaState.UNKNOWN) and schema.revision == schema.installed_head:
+        return
+    match schema.state:
+        case SchemaState.EMPTY:
+            raise CopyFailed(f"the {whose}, {name}, is empty", ExitCode.DATABASE_EMPTY)
+        case SchemaState.BEHIND:
+            raise CopyFailed(
+                f"the {whose}, {name}, has the schema {schema.revision}, which is older than the installed MLflow's"
+                f" {schema.installed_head}; back it up and run `tracking-server db upgrade` on it first",
+                ExitCode.SCHEMA_BEHIND,
+            )
+        case SchemaState.NOT_MLFLOW:
+            raise CopyFailed(f"the {whose}, {name}, holds tables that are not MLflow's", ExitCode.NOT_MLFLOW)
+        case _:
+            raise CopyFailed(
+                f"the {whose}, {name}, has the schema {schema.revision}, which the installed MLflow (its head is"
+                f" {schema.installed_head}) does not know; copy with the release that made it",
+                ExitCode.SCHEMA_AHEAD,
+            )
+
+
+def reason(error: Exception) -> str:
+    """What a driver says, in one line and without SQL or parameters, which may hold what is secret."""
+    original = getattr(error, "orig", None) or error
+    return str(original).strip().partition("\n")[0] or type(original).__name__
