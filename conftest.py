@@ -13,6 +13,7 @@ pytest_plugins = ["support.fixtures", "support.failure_logs"]
 _SHARED = ("pair", "server")
 
 
+@pytest.hookimpl(tryfirst=True)  # xdist reads the groups in the same hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Groups tests for several processes: by the servers that they share, else by file."""
     for item in items:

@@ -45,12 +45,13 @@ class WorkerProcess:
         return None if self._process is None or self._process.returncode is not None else self._process.pid
 
     async def run(self) -> None:
-        """Starts the worker and starts it again whenever it ends. Raises NeverReady when its first start fails."""
+        """Starts the worker and starts it again whenever it ends. Raises NeverReady when its first start fails by itself."""
         backoff = Backoff(_FIRST_DELAY, _LONGEST_DELAY, immediate=True)
         while True:
             backoff.started()
             code = await self._run_once()
-            if not self._proven:
+            # A signal, such as the kernel's when memory is short, says nothing about what the worker was given.
+            if not self._proven and code >= 0:
                 raise NeverReady
             if self._renewing:
                 self._renewing = False

@@ -76,7 +76,7 @@ def eventually(look: Callable[[], T], seconds: float = 120) -> T:
         try:
             if found := look():
                 return found
-        except (StopIteration, psutil.Error, OSError, http.client.HTTPException):
+        except (StopIteration, IndexError, psutil.Error, OSError, http.client.HTTPException):
             if time.monotonic() > deadline:
                 raise
         assert time.monotonic() < deadline, "it did not happen in time"

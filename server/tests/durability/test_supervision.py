@@ -11,6 +11,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
@@ -155,6 +156,30 @@ class TestOneServer:
             time.sleep(0.002)
             assert time.monotonic() < deadline
         assert not before & {each.pid for each in workers(server)}
+
+
+def test_a_worker_killed_while_it_starts_is_replaced(tmp_path: Path, databases: Databases) -> None:
+    server = make(tmp_path, databases.sqlite())
+    killed: list[int] = []
+
+    def kill_the_first() -> None:
+        victim = eventually(lambda: workers(server)[0] if server.is_running else None)
+        assert victim is not None
+        victim.kill()
+        killed.append(victim.pid)
+
+    killer = threading.Thread(target=kill_the_first)
+    killer.start()
+    try:
+        server.start()
+        killer.join()
+        assert get(server, NATIVE)[0] == 200
+        assert len(eventually(lambda: workers(server) if len(workers(server)) == 2 else None) or []) == 2
+        assert killed[0] not in {each.pid for each in workers(server)}
+        assert "(signal 9); another one is started" in server.logs()
+    finally:
+        killer.join()
+        server.stop()
 
 
 def test_sigterm_lets_an_accepted_request_finish(tmp_path: Path, databases: Databases, start: Starter) -> None:
