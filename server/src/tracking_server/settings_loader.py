@@ -13,6 +13,7 @@ from typing import Any
 
 from tracking_server import settings_checks
 from tracking_server.config import Config
+from tracking_server.exit_codes import ExitCode, FatalError
 from tracking_server.settings import ENVIRONMENT_PREFIX, InvalidValue, Setting, section_types, settings_of
 from tracking_server.settings_checks import Problem
 
@@ -26,12 +27,12 @@ _SERVICE_LINK = re.compile(r"_(SERVICE_HOST|SERVICE_PORT\w*|PORT(_\d+_(TCP|UDP|S
 _FILE_SUFFIX = "_file"
 
 
-class ConfigError(Exception):
+class ConfigError(FatalError):
     """The configuration is wrong; ``problems`` names every wrong key. No secret is in it."""
 
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems = tuple(problems)
-        super().__init__("\n".join(str(problem) for problem in self.problems))
+        super().__init__("\n".join(str(problem) for problem in self.problems), ExitCode.BAD_CONFIGURATION)
 
 
 @dataclass(frozen=True, slots=True)

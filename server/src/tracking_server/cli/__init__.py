@@ -2,50 +2,36 @@
 
 from __future__ import annotations
 
-import importlib
 from typing import Any
 
 import click
 
 from tracking_server import __version__
-from tracking_server.exit_codes import ExitCode, FatalError
+from tracking_server.cli.lazy import Entry, LazyGroup
+from tracking_server.exit_codes import FatalError
 
-# Each command by name, with its module below this package and its line in --help.
 _COMMANDS = {
-    "serve": ("serve", "Serve MLflow's API, UI and artifacts."),
-    "config": ("config", "Check, show or begin a configuration."),
-    "doctor": ("doctor", "Say what is reachable, and what is answered natively."),
+    "serve": Entry("tracking_server.cli.serve", "Serve MLflow's API, UI and artifacts."),
+    "config": Entry("tracking_server.cli.config", "Check, show or begin a configuration."),
+    "doctor": Entry("tracking_server.cli.doctor", "Say what is reachable, and what is answered natively."),
+    "db": Entry("tracking_server.cli.db", "Look after the database: its schema, its upgrade, its indexes."),
+    "gc": Entry("tracking_server.cli.gc", "Delete for good what was deleted in MLflow, with its artifacts."),
+    "probe": Entry("tracking_server.cli.probe", "Ask the server that runs here whether it is alive or ready."),
+    "version": Entry("tracking_server.cli.version", "Print the versions of the server, of MLflow and of its schema."),
 }
 
 
-class _Commands(click.Group):
-    """Loads a command when it is called, and ends with the exit code that an error carries."""
+class _Commands(LazyGroup):
+    """Ends with the exit code that an error carries."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(_COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in _COMMANDS:
-            return None
-        module = importlib.import_module(f"tracking_server.cli.{_COMMANDS[cmd_name][0]}")
-        command: click.Command = module.command
-        return command
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, line) for name, (_, line) in _COMMANDS.items()])
+    entries = _COMMANDS
 
     def invoke(self, ctx: click.Context) -> Any:
-        from tracking_server.settings_loader import ConfigError
-
         try:
             return super().invoke(ctx)
-        except ConfigError as error:
-            for problem in error.problems:
-                click.echo(f"error: {problem}", err=True)
-            ctx.exit(ExitCode.BAD_CONFIGURATION)
         except FatalError as error:
-            click.echo(f"error: {error}", err=True)
+            for line in str(error).splitlines():
+                click.echo(f"error: {line}", err=True)
             ctx.exit(error.exit_code)
 
 

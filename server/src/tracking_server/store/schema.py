@@ -119,10 +119,15 @@ async def probe(database: Database) -> Schema:
         tables = {row["name"] for row in await connection.fetch(_TABLES)}
         if "alembic_version" not in tables:
             return tables, []
-        return tables, [row["version_num"] for row in await connection.fetch(_REVISIONS)]
+        return tables, await revisions_in(connection)
 
     tables, found = await database.read(look)
     return classify(tables, found, revisions)
+
+
+async def revisions_in(connection: Connection) -> list[str]:
+    """The rows of alembic_version, a table that must be there."""
+    return [row["version_num"] for row in await connection.fetch(_REVISIONS)]
 
 
 def classify(tables: set[str], found: list[str], revisions: Mapping[str, str | None]) -> Schema:

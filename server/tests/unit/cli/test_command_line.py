@@ -32,13 +32,28 @@ def test_exit_codes_are_what_the_service_manager_was_told() -> None:
         "DATABASE_NOT_READY": 3,
         "ADDRESS_IN_USE": 4,
         "UNREACHABLE": 5,
+        "SCHEMA_BEHIND": 10,
+        "SCHEMA_AHEAD": 11,
+        "NOT_MLFLOW": 12,
+        "DATABASE_EMPTY": 13,
+        "LOCKED": 14,
+        "GC_INCOMPLETE": 15,
     }
     assert all(code.meaning for code in ExitCode)
 
 
 @pytest.mark.parametrize(
     "arguments",
-    [["--help"], ["--version"], ["serve", "--help"], ["config", "check"], ["config", "show"], ["doctor", "--json"]],
+    [
+        ["--help"],
+        ["--version"],
+        ["version", "--json"],
+        ["serve", "--help"],
+        ["config", "check"],
+        ["config", "show"],
+        ["doctor", "--json"],
+        ["db", "upgrade", "--help"],
+    ],
     ids=" ".join,
 )
 def test_no_command_loads_mlflow(arguments: list[str], tmp_path: Path) -> None:

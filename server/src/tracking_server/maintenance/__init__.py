@@ -1,0 +1,1 @@
+"""What an operator does to a deployment's data: upgrade, collect garbage, copy."""

@@ -1,0 +1,186 @@
+"""MLflow's own migrations, run in one transaction. Imports MLflow: for a process of its own, never a serving one.
+
+Stock commits in between on SQLite (mlflow/store/db_migrations/env.py), so a killed upgrade leaves a schema that no
+revision names. Here both databases keep their old schema until everything, verified, is committed at once.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Callable, Iterator
+from typing import Any, Protocol
+
+import mlflow.store.model_registry.dbmodels.models
+import mlflow.store.tracking.dbmodels.models
+import mlflow.store.workspace.dbmodels.models  # noqa: F401  makes its tables known to MLflow's metadata, as those do
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config as AlembicConfig
+from alembic.runtime.environment import EnvironmentContext
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from mlflow.store.db.base_sql_model import Base
+from mlflow.store.tracking.dbmodels.initial_models import Base as InitialBase
+
+OWN_PREFIX = "tracking_server_"
+"""What the names of our own indexes begin with."""
+
+# What MLflow's code cannot do without; other differences are told and do not undo an upgrade.
+_ESSENTIAL = ("add_table", "add_column")
+# Alembic's words for what the database has beyond the models: an operator's own, or ours.
+_SURPLUS = ("remove_table", "remove_index", "remove_column", "remove_constraint", "remove_fk", "remove_table_comment")
+
+
+class UnknownRevision(Exception):
+    """The database's revision is none of the installed MLflow's, or its tables are not MLflow's."""
+
+
+class WrongSchema(Exception):
+    """After the migrations the schema lacks tables or columns of MLflow's models."""
+
+
+class _Applied(Protocol):
+    def __call__(self, revision: str) -> None: ...
+
+
+def make_engine(uri: str) -> sa.Engine:
+    """An engine whose transactions hold DDL too, on SQLite as on PostgreSQL."""
+    url = sa.make_url(uri)
+    if url.get_backend_name() != "sqlite":
+        # No prepared statements, which a pooler in transaction mode may not know.
+        return sa.create_engine(url, poolclass=sa.NullPool, connect_args={"prepare_threshold": None})
+    engine = sa.create_engine(url, poolclass=sa.NullPool, connect_args={"timeout": 30})
+
+    @sa.event.listens_for(engine, "connect")
+    def leave_transactions_to_us(connection: Any, record: object) -> None:
+        connection.isolation_level = None
+
+    @sa.event.listens_for(engine, "begin")
+    def begin(connection: sa.Connection) -> None:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    return engine
+
+
+def head() -> str:
+    """The installed MLflow's newest revision."""
+    found = _script().get_current_head()
+    if found is None:
+        raise ValueError("MLflow has no migrations")
+    return found
+
+
+def history() -> list[tuple[str, str]]:
+    """Every revision with its description, oldest first."""
+    found = [(script.revision, (script.doc or "").partition("\n")[0]) for script in _script().walk_revisions()]
+    return found[::-1]
+
+
+def revision_of(connection: sa.Connection) -> str | None:
+    """The revision that the database is at; None for an empty one. Raises UnknownRevision."""
+    heads = MigrationContext.configure(connection).get_current_heads()
+    known = {script.revision for script in _script().walk_revisions()}
+    if len(heads) > 1 or not known.issuperset(heads):
+        raise UnknownRevision(f"the installed MLflow does not know the database's revision {','.join(heads)}")
+    if heads:
+        return heads[0]
+    tables = {name for name in sa.inspect(connection).get_table_names() if not name.startswith("alembic_")}
+    # Stock makes the first tables in a transaction of their own: a killed start may have left just these.
+    if tables and tables != set(InitialBase.metadata.tables):
+        raise UnknownRevision("the database holds tables that are not MLflow's")
+    return None
+
+
+def upgrade(connection: sa.Connection, applied: _Applied, destination: str = "head") -> None:
+    """Brings the database to ``destination`` inside the connection's transaction; calls ``applied`` after each step."""
+    if revision_of(connection) is None:
+        InitialBase.metadata.create_all(connection)
+    script = _script()
+
+    def steps(revision: Any, context: object) -> Any:
+        return script._upgrade_revs(destination, revision)
+
+    def on_version_apply(context: object, step: Any, heads: object, run_args: object) -> None:
+        applied(step.up_revision_id)
+
+    with EnvironmentContext(script_config(), script, fn=steps, destination_rev=destination) as environment:
+        environment.configure(
+            connection=connection,
+            target_metadata=Base.metadata,
+            render_as_batch=True,
+            on_version_apply=on_version_apply,
+        )
+        environment.run_migrations()
+
+
+def differences(connection: sa.Connection) -> tuple[list[str], list[str]]:
+    """What the schema lacks of MLflow's models: what is essential, and what is not, each in words."""
+    essential: list[str] = []
+    other: list[str] = []
+    context = MigrationContext.configure(connection, opts={"target_metadata": Base.metadata})
+    for difference in _flat(compare_metadata(context, Base.metadata)):
+        if difference[0] not in _SURPLUS:
+            (essential if difference[0] in _ESSENTIAL else other).append(_in_words(difference))
+    return essential, other
+
+
+@contextlib.contextmanager
+def recorded(engine: sa.Engine, record: Callable[[str], None]) -> Iterator[None]:
+    """Hands every statement that changes something to ``record``, with its values written out."""
+    reading = ("SELECT", "PRAGMA", "BEGIN", "SHOW", "WITH")
+
+    def before(connection: Any, cursor: Any, statement: str, parameters: Any, *_: object) -> None:
+        text = " ".join(statement.split())
+        if not text.upper().startswith(reading) and "alembic_version" not in text:
+            record(_written_out(text, parameters))
+
+    sa.event.listen(engine, "before_cursor_execute", before)
+    try:
+        yield
+    finally:
+        sa.event.remove(engine, "before_cursor_execute", before)
+
+
+def script_config() -> AlembicConfig:
+    """Alembic's configuration of MLflow's migrations, for no database in particular."""
+    config = AlembicConfig()
+    config.set_main_option("script_location", "mlflow:store/db_migrations")
+    config.set_main_option("path_separator", "os")
+    return config
+
+
+def _script() -> ScriptDirectory:
+    return ScriptDirectory.from_config(script_config())
+
+
+def _flat(found: list[Any]) -> Iterator[tuple[Any, ...]]:
+    for each in found:
+        # Changes of one column come as a list of their own.
+        yield from each if isinstance(each, list) else [each]
+
+
+def _written_out(statement: str, parameters: Any) -> str:
+    """The statement with its values in it, for reading."""
+    values = list(parameters.values()) if isinstance(parameters, dict) else list(parameters or ())
+    parts = re.split(r"%\(\w+\)s(?:::\w+)?|\?", statement) if values else [statement]
+    if len(parts) != len(values) + 1:
+        return f"{statement} -- {parameters}"
+    return parts[0] + "".join(_literal(value) + part for value, part in zip(values, parts[1:], strict=True))
+
+
+def _literal(value: Any) -> str:
+    if value is None:
+        return "NULL"
+    return str(value) if isinstance(value, int | float) else "'" + str(value).replace("'", "''") + "'"
+
+
+def _in_words(difference: tuple[Any, ...]) -> str:
+    kind, *rest = difference
+    if kind in ("add_table", "add_index", "add_constraint", "add_fk"):
+        thing = rest[0]
+        table = getattr(thing, "table", None)
+        return f"{kind} {thing.name}" + (f" on {table.name}" if table is not None and table is not thing else "")
+    if kind == "add_column":
+        return f"add_column {rest[1]}.{rest[2].name}"
+    return f"{kind} {rest[1]}.{rest[2]}: {rest[-2]!r} instead of {rest[-1]!r}"

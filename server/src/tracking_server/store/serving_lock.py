@@ -1,0 +1,154 @@
+"""The lock that every deployment shares while it serves a database, and that an upgrade takes alone.
+
+PostgreSQL: an advisory lock on a connection of its own. SQLite: a lock on a file beside the database, because closing
+the database file itself would drop SQLite's own locks on it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import logging
+import socket
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+from tracking_server.config import Config, DatabaseKind
+
+UPGRADE_KEY = 0x6D6C666C6F77
+"""PostgreSQL's advisory lock of whoever makes or changes the tables ("mlflow")."""
+SERVING_KEY = 0x6D6C666C6F78
+"""PostgreSQL's advisory lock that servers share."""
+
+_POLL_SECONDS = 0.5
+_RETRY_SECONDS = 1.0
+_PING_SECONDS = 30.0
+_PATIENCE_SECONDS = 5.0
+
+logger = logging.getLogger(__name__)
+
+
+def upgrade_lock_file(path: Path) -> Path:
+    """The file whose lock whoever makes or changes the tables of the SQLite database at ``path`` holds alone."""
+    return path.with_name(f".{path.name}.init-lock")
+
+
+def serving_lock_file(path: Path) -> Path:
+    """The file whose lock the servers of the SQLite database at ``path`` share."""
+    return path.with_name(f".{path.name}.serving-lock")
+
+
+class ServingLock:
+    """Holds the lock from ``run``'s start to its end; over a lost connection it is taken again as soon as possible."""
+
+    def __init__(self, config: Config, on_upgraded: Callable[[], None]) -> None:
+        """``on_upgraded`` is called when the database was upgraded while the connection was lost."""
+        self._config = config
+        self._on_upgraded = on_upgraded
+        self._revision: str | None = None
+        self.held = asyncio.Event()
+        """Set while the lock is ours: nobody upgrades the database then, unless the operator said --online."""
+
+    async def run(self) -> None:
+        """Takes the lock, waiting for an upgrade that holds it, and keeps it until cancelled."""
+        match self._config.database.kind:
+            case DatabaseKind.POSTGRESQL:
+                await self._keep_postgres()
+            case DatabaseKind.SQLITE:
+                await self._keep_file()
+            case _:
+                self.held.set()
+
+    async def _keep_file(self) -> None:
+        path = serving_lock_file(self._config.database.sqlite_path())
+        path.parent.mkdir(parents=True, exist_ok=True)
+        told = False
+        with path.open("w") as file:
+            while True:
+                try:
+                    fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+                    break
+                except BlockingIOError:
+                    told = _tell_once(told)
+                    await asyncio.sleep(_POLL_SECONDS)
+            self.held.set()
+            await asyncio.Event().wait()
+
+    async def _keep_postgres(self) -> None:
+        # Here, because it loads the driver, which a server on SQLite does without.
+        from tracking_server.store.postgres.translate import DRIVER_ERRORS
+
+        while True:
+            try:
+                async with self._connection() as lost:
+                    self.held.set()
+                    await lost.wait()
+            except DRIVER_ERRORS as error:
+                logger.debug("the serving lock's connection: %s", error)
+            self.held.clear()
+            await asyncio.sleep(_RETRY_SECONDS)
+
+    @contextlib.asynccontextmanager
+    async def _connection(self) -> AsyncIterator[asyncio.Event]:
+        """A connection that holds the lock; gives an event that is set when the connection is lost."""
+        from tracking_server.store.postgres.hosts import Hosts
+
+        settings = self._config.database
+        name = f"tracking-server serve on {socket.gethostname()}"[:63]
+        hosts = Hosts(
+            settings.dsn_for_asyncpg(),
+            timeout=_PATIENCE_SECONDS,
+            command_timeout=_PATIENCE_SECONDS,
+            statement_cache_size=0,
+            server_settings={"application_name": name},
+        )
+        connection = await hosts.connect()
+        try:
+            lock = "pg_try_advisory_lock_shared"
+            if settings.transaction_pooling:
+                # A pooler gives the server's connection to others after each transaction: this one does not end.
+                lock = "pg_try_advisory_xact_lock_shared"
+                await connection.execute("BEGIN")
+                await connection.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
+            told = False
+            while not await connection.fetchval(f"SELECT {lock}({SERVING_KEY})"):
+                told = _tell_once(told)
+                await asyncio.sleep(_POLL_SECONDS)
+            revision = await connection.fetchval(
+                "SELECT to_regclass('alembic_version')::text"
+            ) and await connection.fetchval("SELECT min(version_num) FROM alembic_version")
+            if self._revision not in (None, revision):
+                logger.warning("the database was upgraded while its connection was lost")
+                self._on_upgraded()
+            self._revision = revision
+            lost = asyncio.Event()
+            connection.add_termination_listener(lambda _: lost.set())
+            pinging = asyncio.create_task(_ping(connection.execute, lost))
+            try:
+                yield lost
+            finally:
+                pinging.cancel()
+                await asyncio.gather(pinging, return_exceptions=True)
+        finally:
+            # Ends the session at once, and the lock with it.
+            connection.terminate()
+
+
+async def _ping(execute: Callable[..., object], lost: asyncio.Event) -> None:
+    """Finds out about a connection that broke without a word."""
+    from tracking_server.store.postgres.translate import DRIVER_ERRORS
+
+    while True:
+        await asyncio.sleep(_PING_SECONDS)
+        try:
+            await execute("SELECT 1")  # type: ignore[misc]
+        except DRIVER_ERRORS:
+            lost.set()
+            return
+
+
+def _tell_once(told: bool) -> bool:
+    if not told:
+        logger.warning("an upgrade of the database is running: the server waits for its end")
+    return True
