@@ -45,7 +45,7 @@ class WorkerProcess:
         return None if self._process is None or self._process.returncode is not None else self._process.pid
 
     async def run(self) -> None:
-        """Starts the worker and starts it again whenever it ends. Raises NeverReady when its first start fails by itself."""
+        """Starts the worker, and again whenever it ends. Raises NeverReady when its first start fails by itself."""
         backoff = Backoff(_FIRST_DELAY, _LONGEST_DELAY, immediate=True)
         while True:
             backoff.started()
