@@ -24,6 +24,7 @@ from tracking_server.settings_choices import (
     TlsMode,
 )
 from tracking_server.settings_database import DatabaseKind, DatabaseUri
+from tracking_server.settings_gc import GcSettings
 
 __all__ = [
     "AddressingStyle",
@@ -33,6 +34,7 @@ __all__ = [
     "DatabaseKind",
     "DatabaseSettings",
     "FrameOptions",
+    "GcSettings",
     "LimitSettings",
     "LogFormat",
     "LogLevel",
@@ -388,6 +390,7 @@ class Config:
     limits: LimitSettings = field(default_factory=LimitSettings)
     logging: LoggingSettings = field(default_factory=LoggingSettings)
     stock: StockSettings = field(default_factory=StockSettings)
+    gc: GcSettings = field(default_factory=GcSettings)
 
 
 def _revealed(secret: Secret | None) -> str | None:

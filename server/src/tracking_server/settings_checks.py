@@ -26,6 +26,7 @@ def problems(config: Config) -> Iterator[Problem]:
     yield from _server(config)
     yield from _database(config.database)
     yield from _stock(config)
+    yield from _gc(config)
     artifacts = config.artifacts
     if (artifacts.s3_access_key_id is None) != (artifacts.s3_secret_access_key is None):
         missing = "s3_access_key_id" if artifacts.s3_access_key_id is None else "s3_secret_access_key"
@@ -81,3 +82,13 @@ def _stock(config: Config) -> Iterator[Problem]:
         yield Problem("stock.enabled", f"must be true: only stock MLflow serves {config.database.uri.dialect}")
     if config.artifacts.kind is ArtifactKind.OTHER:
         yield Problem("stock.enabled", "must be true: only stock MLflow knows the store in artifacts.destination")
+
+
+def _gc(config: Config) -> Iterator[Problem]:
+    if config.gc.schedule is None:
+        return
+    if config.gc.older_than is None:
+        # What was deleted a minute ago by mistake could not be restored.
+        yield Problem("gc.older_than", "is missing; a schedule needs it, such as 30d")
+    if config.database.kind is DatabaseKind.OTHER:
+        yield Problem("gc.schedule", f"must be unset: {config.database.uri.dialect} is collected by `mlflow gc` alone")

@@ -11,7 +11,7 @@ import posixpath
 import secrets
 import shutil
 import stat
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -22,6 +22,7 @@ from tracking_server.artifacts.store import (
     Details,
     Entry,
     OpenArtifact,
+    StoredFile,
     no_such_artifact,
 )
 from tracking_server.errors import ErrorCode, MlflowError, Unavailable, invalid_parameter
@@ -29,6 +30,7 @@ from tracking_server.errors import ErrorCode, MlflowError, Unavailable, invalid_
 # Stock hides names with this prefix too, so neither server shows the other's unfinished uploads.
 _UNFINISHED = ".artifact.uploading."
 _IMPOSSIBLE_NAME = {errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENOTEMPTY, errno.ELOOP}
+_PAGE = 1000
 _STORAGE_FULL = {errno.ENOSPC, errno.EDQUOT}
 
 T = TypeVar("T")
@@ -45,6 +47,11 @@ class DiskStore:
 
     async def entries(self, path: str) -> list[Entry]:
         return await _on_thread(self._entries, path)
+
+    async def walk(self, path: str) -> AsyncIterator[list[StoredFile]]:
+        pages = self._pages(path)
+        while page := await _on_thread(next, pages, []):
+            yield page
 
     async def head(self, path: str) -> Details:
         return await _on_thread(self._head, path)
@@ -73,6 +80,9 @@ class DiskStore:
     async def delete(self, path: str) -> None:
         await _on_thread(self._delete, path)
 
+    async def delete_files(self, paths: Sequence[str]) -> None:
+        await _on_thread(self._delete_files, paths)
+
     async def check(self) -> None:
         await _on_thread(self._check)
 
@@ -93,6 +103,21 @@ class DiskStore:
             with os.scandir(directory) as found:
                 entries = [self._entry(path, item) for item in found if not item.name.startswith(_UNFINISHED)]
         return sorted((entry for entry in entries if entry is not None), key=lambda entry: entry.name)
+
+    def _pages(self, path: str) -> Iterator[list[StoredFile]]:
+        page: list[StoredFile] = []
+        with _translated(path):
+            root = self._root.resolve()
+            # Links are not followed: what they lead to is stored elsewhere.
+            for folder, _, names in os.walk(self._locate(path), onerror=_raise_unless_missing):
+                for name in names:
+                    file = Path(folder, name)
+                    page.append(StoredFile(file.relative_to(root).as_posix(), file.lstat().st_size))
+                    if len(page) == _PAGE:
+                        yield page
+                        page = []
+        if page:
+            yield page
 
     def _entry(self, path: str, item: os.DirEntry[str]) -> Entry | None:
         try:
@@ -161,6 +186,10 @@ class DiskStore:
                 shutil.rmtree(target)
             else:
                 target.unlink()
+
+    def _delete_files(self, paths: Sequence[str]) -> None:
+        for path in paths:
+            self._delete(path)
 
     def _check(self) -> None:
         directory = _nearest_existing(self._root.resolve())
@@ -279,6 +308,11 @@ def _details(status: os.stat_result, path: str) -> Details:
     if not stat.S_ISREG(status.st_mode):
         raise no_such_artifact(path)
     return Details(status.st_size, status.st_mtime, f'"{status.st_mtime_ns:x}-{status.st_size:x}"')
+
+
+def _raise_unless_missing(error: OSError) -> None:
+    if not isinstance(error, FileNotFoundError | NotADirectoryError):
+        raise error
 
 
 @contextlib.contextmanager

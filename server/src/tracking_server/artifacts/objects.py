@@ -13,7 +13,7 @@ import mimetypes
 import posixpath
 import re
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Any
 
 import obstore
@@ -26,6 +26,7 @@ from tracking_server.artifacts.store import (
     Details,
     Entry,
     OpenArtifact,
+    StoredFile,
     no_such_artifact,
 )
 from tracking_server.errors import (
@@ -47,6 +48,7 @@ _PART_OF_UNKNOWN_SIZE = 16 * 1024 * 1024
 _PARTS_UNDER_WAY_SECONDS = 1.0
 _BYTES_IN_FLIGHT = 16 * 1024 * 1024
 _SETTLING_SECONDS = 0.1
+_LISTED_AT_ONCE = 1000
 _CONTROL_CHARACTER = re.compile(r"[\x00-\x1f\x7f]")
 _ANSWER = re.compile(r"status code: (\d{3})[^:]*:?\s*(.*?)(?:\n\nDebug source:|\Z)", re.DOTALL)
 _ANSWER_CODE = re.compile(r"<Code>([^<]*)</Code>")
@@ -101,6 +103,14 @@ class BucketStore:
             Entry(item["path"][skipped:], False, item["size"]) for item in found["objects"] if item["path"] != directory
         ]
         return sorted(entries, key=lambda entry: entry.name)
+
+    async def walk(self, path: str) -> AsyncIterator[list[StoredFile]]:
+        path = path.rstrip("/")
+        directory = self.key(path) if path else self.prefix
+        skipped = len(self.prefix) + 1 if self.prefix else 0
+        with _translated(path):
+            async for found in obstore.list(self._bucket, directory or None, chunk_size=_LISTED_AT_ONCE):
+                yield [StoredFile(item["path"][skipped:], item["size"]) for item in found]
 
     async def head(self, path: str) -> Details:
         key = await self._file_key(path)
@@ -171,8 +181,13 @@ class BucketStore:
             with contextlib.suppress(FileNotFoundError):
                 await obstore.head_async(self._bucket, key)
                 await obstore.delete_async(self._bucket, key)
-            async for found in obstore.list(self._bucket, key, chunk_size=1000):
+            async for found in obstore.list(self._bucket, key, chunk_size=_LISTED_AT_ONCE):
                 await obstore.delete_async(self._bucket, [item["path"] for item in found])
+
+    async def delete_files(self, paths: Sequence[str]) -> None:
+        keys = [self.key(path) for path in paths]
+        with _translated(f"{len(paths)} files"):
+            await obstore.delete_async(self._bucket, keys)
 
     async def check(self) -> None:
         try:

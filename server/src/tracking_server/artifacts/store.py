@@ -25,6 +25,14 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
+class StoredFile:
+    """A file's path, relative to its store, and its size in bytes."""
+
+    path: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
 class Details:
     """A stored artifact's size in bytes, its time of change (seconds since 1970) and its quoted entity tag."""
 
@@ -66,6 +74,10 @@ class ArtifactStore(Protocol):
         """The entries directly below the directory ``path``, by name; empty for a file or nothing."""
         ...
 
+    def walk(self, path: str) -> AsyncIterator[list[StoredFile]]:
+        """All files below the directory ``path``, at any depth, in pages; none for a file or nothing."""
+        ...
+
     async def head(self, path: str) -> Details:
         """Raises RESOURCE_DOES_NOT_EXIST, or ArtifactIsDirectory."""
         ...
@@ -83,6 +95,10 @@ class ArtifactStore(Protocol):
 
     async def delete(self, path: str) -> None:
         """Deletes a file, or a directory with all below it; it is no error when there is nothing."""
+        ...
+
+    async def delete_files(self, paths: Sequence[str]) -> None:
+        """Deletes files, of which some may be missing; a bucket takes 1,000 in one call."""
         ...
 
     async def check(self) -> None:

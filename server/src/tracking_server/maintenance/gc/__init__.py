@@ -1,0 +1,1 @@
+"""Garbage collection: what was deleted in MLflow is deleted for good, rows and artifacts, as `mlflow gc` does."""

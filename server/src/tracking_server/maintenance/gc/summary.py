@@ -1,0 +1,37 @@
+"""What a collection did, or would do."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """Something that was to be deleted and was not: its kind and id (``run 4f…``), and why."""
+
+    id: str
+    reason: str
+
+
+@dataclass(slots=True)
+class Summary:
+    """Counts of what went: entities, ``rows`` of all tables, artifacts as ``objects`` and their ``bytes``."""
+
+    dry_run: bool
+    runs: int = 0
+    experiments: int = 0
+    logged_models: int = 0
+    traces: int = 0
+    jobs: int = 0
+    rows: int = 0
+    objects: int = 0
+    bytes: int = 0
+    seconds: float = 0.0
+    limited: bool = False
+    """Whether ``--limit`` left some of the selected for the next time."""
+    kept: list[Kept] = field(default_factory=list)
+
+    def as_data(self) -> dict[str, Any]:
+        """The summary as JSON's values."""
+        return asdict(self)
