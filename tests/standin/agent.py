@@ -1,0 +1,156 @@
+"""The unit agent: dispatches one event to the charm of a unit, and watches the unit's Pebble for what to tell next."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from ops import pebble
+from tests.standin.hooks import Hook
+from tests.standin.lifecycle import Lifecycle
+from tests.standin.model import Action, Event, Model, Status, Unit
+from tests.standin.pod import Pod
+from tests.standin.tool_server import ToolServer
+
+JUJU_VERSION = "3.6.9"
+
+
+class HookFailed(Exception):
+    """The charm's process ended with an error; the message holds what it printed."""
+
+
+@dataclass(frozen=True)
+class Dispatched:
+    """One event that a charm has seen."""
+
+    unit: str
+    event: str
+    seconds: float
+    calls: tuple[tuple[str, ...], ...]
+    """The hook tools that it called, with their arguments."""
+
+
+@dataclass
+class _Watched:
+    """What the agent knows of a container's Pebble."""
+
+    starts: int = 0
+    checks: dict[str, pebble.CheckStatus] = field(default_factory=dict)
+    notices: dict[str, str] = field(default_factory=dict)
+
+
+class Agent:
+    """One unit's agent. ``variables`` are added to the environment of every hook."""
+
+    def __init__(
+        self, model: Model, lifecycle: Lifecycle, unit: Unit, pod: Pod, variables: Mapping[str, str] | None = None
+    ) -> None:
+        self.pod = pod
+        self.unit = unit
+        self.dispatched: list[Dispatched] = []
+        self._model = model
+        self._lifecycle = lifecycle
+        self._variables = dict(variables or {})
+        self._tools = ToolServer(pod.socket)
+        self._watched: dict[str, _Watched] = {}
+
+    def dispatch(self, event: Event, timeout: float = 300) -> None:
+        """Runs the charm for an event and commits what it wrote. Raises HookFailed, with nothing committed."""
+        names = {"JUJU_DISPATCH_PATH": f"hooks/{event.name}", "JUJU_HOOK_NAME": event.name, **event.environment}
+        for container in self._charm_containers():
+            if event.name.startswith(f"{container}-pebble-"):
+                names["JUJU_WORKLOAD_NAME"] = container
+        hook = Hook(self._model, self._lifecycle, self.unit, event)
+        code, output = self._run(hook, names, event.name, timeout)
+        if code:
+            self.unit.status = Status("error", f'hook failed: "{event.name}"')
+            raise HookFailed(f"{event.name} of {self.unit.name} ended with {code}:\n{output}{self._log()}")
+        hook.commit()
+        if event.name == "start":
+            self.unit.started = True
+
+    def run(self, action: Action, timeout: float = 300) -> None:
+        """Runs an action, which takes the results. What it wrote is committed even if it calls itself failed."""
+        identity = str(uuid.uuid4().int % 10**6)
+        names = {
+            "JUJU_DISPATCH_PATH": f"actions/{action.name}",
+            "JUJU_HOOK_NAME": "",
+            "JUJU_ACTION_NAME": action.name,
+            "JUJU_ACTION_UUID": identity,
+        }
+        hook = Hook(self._model, self._lifecycle, self.unit, Event(action.name), action)
+        code, action.output = self._run(hook, names, action.name, timeout)
+        if code:
+            action.failure = f"exit status {code}"
+        else:
+            hook.commit()
+
+    def poll(self) -> None:
+        """Queues what the unit's Pebbles have to tell: ready, checks that failed or recovered, notices."""
+        if not self.unit.started or not self.pod.is_running:
+            return
+        for container in self._charm_containers():
+            try:
+                self._poll(container, self.pod.pebble(container))
+            except (pebble.ConnectionError, pebble.APIError):
+                continue
+
+    def close(self) -> None:
+        self._tools.close()
+
+    def _poll(self, container: str, client: pebble.Client) -> None:
+        starts = self.pod.starts[container]
+        watched = self._watched.setdefault(container, _Watched())
+        if watched.starts != starts:
+            self._watched[container] = watched = _Watched(starts)
+            self._lifecycle.tell(self.unit, f"{container}-pebble-ready")
+        for check in client.get_checks():
+            before = watched.checks.get(check.name, pebble.CheckStatus.UP)
+            now = check.status if isinstance(check.status, pebble.CheckStatus) else pebble.CheckStatus(check.status)
+            watched.checks[check.name] = now
+            if now is before:
+                continue
+            if now is pebble.CheckStatus.DOWN:
+                self._tell_check(container, check.name, "failed")
+            elif now is pebble.CheckStatus.UP and before is pebble.CheckStatus.DOWN:
+                self._tell_check(container, check.name, "recovered")
+        for notice in client.get_notices(types=[pebble.NoticeType.CUSTOM]):
+            repeated = str(notice.last_repeated)
+            if watched.notices.get(notice.id) != repeated:
+                watched.notices[notice.id] = repeated
+                told = {"JUJU_NOTICE_ID": notice.id, "JUJU_NOTICE_TYPE": "custom", "JUJU_NOTICE_KEY": notice.key}
+                self._lifecycle.tell(self.unit, f"{container}-pebble-custom-notice", **told)
+
+    def _tell_check(self, container: str, check: str, what: str) -> None:
+        self._lifecycle.tell(self.unit, f"{container}-pebble-check-{what}", JUJU_PEBBLE_CHECK_NAME=check)
+
+    def _run(self, hook: Hook, names: Mapping[str, str], event: str, timeout: float) -> tuple[int, str]:
+        environment = {
+            "JUJU_UNIT_NAME": self.unit.name,
+            "JUJU_MODEL_NAME": self._model.name,
+            "JUJU_MODEL_UUID": self._model.uuid,
+            "JUJU_VERSION": JUJU_VERSION,
+            "JUJU_PRINCIPAL_UNIT": "",
+            "JUJU_AVAILABILITY_ZONE": "",
+            **self._variables,
+            **names,
+        }
+        began = time.monotonic()
+        self._tools.hook, self._tools.calls = hook, []
+        try:
+            done = self.pod.run_charm(environment, timeout)
+        finally:
+            self._tools.hook = None
+        calls = tuple(self._tools.calls)
+        self.dispatched.append(Dispatched(self.unit.name, event, time.monotonic() - began, calls))
+        return done.returncode, done.stdout + done.stderr
+
+    def _charm_containers(self) -> list[str]:
+        charm = self._model.app(self.unit.app).charm
+        return list(charm.containers) if charm is not None else []
+
+    def _log(self) -> str:
+        own = [line for line in self._model.log if line.startswith(f"{self.unit.name} ")]
+        return "\n".join(own[-40:])
