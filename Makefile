@@ -8,6 +8,9 @@ TOOLS := $(CURDIR)/.tools
 # A real S3 server for the tests, built where there is Go; without it rclone, a Python wheel, stands in.
 VERSITYGW := $(TOOLS)/versitygw-v1.7.0
 
+# The charm's integration tests run it with the real Pebble, which is built where there is Go.
+PEBBLE := $(TOOLS)/pebble-v1.32.1
+
 # The oldest supported Python decides; the result holds for newer ones, amd64 and arm64.
 LOCK := $(BIN)/uv pip compile --quiet --no-config --universal --python-version 3.11 --generate-hashes \
 	--custom-compile-command "make lock"
@@ -25,7 +28,7 @@ endef
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help serve bench wrk test test-all lint format lock setup browser clean
+.PHONY: help serve bench wrk test test-all lint format lock setup browser network clean
 
 help:  ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -58,7 +61,7 @@ lock: $(VENV)/.python  ## Compile the requirements files anew (ARGS="--upgrade" 
 bench: $(VENV)/.dev wrk  ## Measure against stock MLflow (ARGS="--runs 20000 --json results.json")
 	PYTHONPATH=server/tests $(BIN)/python -m bench $(ARGS)
 
-setup: $(VENV)/.dev $(VERSITYGW).tried browser  ## Install what the tests need
+setup: $(VENV)/.dev $(VERSITYGW).tried $(PEBBLE).tried browser network  ## Install what the tests need
 
 clean:  ## Remove what make installed and what tools cached; ./data stays
 	rm -rf $(VENV) $(TOOLS) .pytest_cache .mypy_cache .ruff_cache .hypothesis
@@ -95,6 +98,18 @@ $(VERSITYGW).tried:
 	fi
 	@touch $@
 
+# Not by `go install`, which asks for a list of versions that not every module proxy has.
+$(PEBBLE).tried: | $(VENV)/.python
+	@mkdir -p $(TOOLS)
+	@if command -v go >/dev/null; then \
+		echo "Building Pebble, which the charm's integration tests run"; \
+		folder=$$(go mod download -json github.com/canonical/pebble@v1.32.1 2>$(TOOLS)/go-pebble.log \
+			| $(BIN)/python -c 'import json, sys; print(json.load(sys.stdin)["Dir"])') \
+			&& cd "$$folder" && go build -o $(PEBBLE) ./cmd/pebble 2>>$(TOOLS)/go-pebble.log \
+			|| { tail -3 $(TOOLS)/go-pebble.log; echo "No Pebble: the charm's integration tests will be skipped"; }; \
+	fi
+	@touch $@
+
 wrk:
 	@command -v wrk >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
 		&& apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y wrk >/dev/null; }
@@ -105,3 +120,11 @@ browser:
 		echo "Installing Chromium, the tests' browser"; \
 		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends chromium >/dev/null; \
 	else echo "No Chromium here: the browser tests will be skipped."; fi
+
+# After the browser, as apt-get does one thing at a time.
+network: | browser
+	@if command -v ip >/dev/null; then :; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		echo "Installing iproute2, for networks between the charm's units in tests"; \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends iproute2 >/dev/null; \
+	else echo "No iproute2 here: the charm's integration tests will be skipped."; fi

@@ -26,16 +26,17 @@ class PostgresServer(ServerProcess):
     """PostgreSQL from the programs in ``programs``, in a temporary folder that ``remove`` deletes.
 
     ``settings`` are lines of postgresql.conf, on top of fast ones for tests: a benchmark sets fsync=on. Databases
-    belong to the role ``mlflow``, which is no superuser.
+    belong to the role ``mlflow``, which is no superuser. It listens on ``address`` only.
     """
 
     name = "postgresql"
     start_timeout = 60.0
     stop_signal = signal.SIGINT  # PostgreSQL's fast shutdown: does not wait for clients
 
-    def __init__(self, programs: Path, settings: Mapping[str, str] | None = None) -> None:
+    def __init__(self, programs: Path, settings: Mapping[str, str] | None = None, address: str = LOCALHOST) -> None:
         # PostgreSQL refuses to run as root, and pytest's temporary folders are closed to other users.
         super().__init__(Path(tempfile.mkdtemp(prefix="postgres-")))
+        self.address = address
         if os.geteuid() == 0:
             self.user = "nobody"
             shutil.chown(self.folder, self.user)
@@ -47,7 +48,7 @@ class PostgresServer(ServerProcess):
 
     def command(self) -> Sequence[str | Path]:
         settings = self._settings | {
-            "listen_addresses": LOCALHOST,
+            "listen_addresses": self.address,
             "port": str(self.port),
             "unix_socket_directories": str(self.folder),
         }
@@ -63,7 +64,7 @@ class PostgresServer(ServerProcess):
 
     def uri(self, database: str, role: str = _OWNER) -> str:
         """The URI of a database, as MLflow takes it."""
-        return f"postgresql://{role}:{self.password}@{LOCALHOST}:{self.port}/{database}"
+        return f"postgresql://{role}:{self.password}@{self.address}:{self.port}/{database}"
 
     @property
     def admin_uri(self) -> str:
@@ -101,6 +102,8 @@ class PostgresServer(ServerProcess):
             *("initdb", "--pgdata", self._data, "--username", _SUPERUSER, "--pwfile", password_file),
             *("--auth=scram-sha-256", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync", "--no-instructions"),
         )
+        with (self._data / "pg_hba.conf").open("a") as file:
+            file.write("host all all samenet scram-sha-256\n")
         statement = f"CREATE ROLE {_OWNER} LOGIN CREATEDB PASSWORD '{self.password}'"
         self._run("postgres", "--single", "-D", self._data, "postgres", stdin=statement)
 

@@ -181,9 +181,9 @@ def free_port() -> int:
             return port
 
 
-def http_status(port: int, path: str) -> int | None:
+def http_status(port: int, path: str, address: str = LOCALHOST) -> int | None:
     """The status of a GET on this machine, or None when nothing answers."""
-    connection = http.client.HTTPConnection(LOCALHOST, port, timeout=5)
+    connection = http.client.HTTPConnection(address, port, timeout=5)
     try:
         connection.request("GET", path)
         return connection.getresponse().status

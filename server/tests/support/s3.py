@@ -17,13 +17,14 @@ if TYPE_CHECKING:
 
 
 class S3Server(ServerProcess):
-    """An S3 server with path-style buckets that keeps its objects below ``folder``."""
+    """An S3 server on ``address``, with path-style buckets, that keeps its objects below ``folder``."""
 
     name = "s3"
     region = "us-east-1"
 
-    def __init__(self, program: Path, folder: Path) -> None:
+    def __init__(self, program: Path, folder: Path, address: str = LOCALHOST) -> None:
         super().__init__(folder)
+        self.address = address
         self._program = program
         self._objects = folder / "objects"
         self._metadata = folder / "metadata"
@@ -34,10 +35,10 @@ class S3Server(ServerProcess):
 
     @property
     def endpoint(self) -> str:
-        return self.url
+        return f"http://{self.address}:{self.port}"
 
     def command(self) -> Sequence[str | Path]:
-        address = f"{LOCALHOST}:{self.port}"
+        address = f"{self.address}:{self.port}"
         if self._program.name.startswith("versitygw"):
             # A sidecar, because not every file system has the extended attributes that it would use.
             options = ("--port", address, "--region", self.region, "posix", "--sidecar", self._metadata)
@@ -49,7 +50,7 @@ class S3Server(ServerProcess):
         return plain_environment({"ROOT_ACCESS_KEY": self.access_key, "ROOT_SECRET_KEY": self.secret_key})
 
     def is_ready(self) -> bool:
-        return http_status(self.port, "/") is not None
+        return http_status(self.port, "/", self.address) is not None
 
     def client(self) -> S3Client:
         """A boto3 client with the server's keys."""
