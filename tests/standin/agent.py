@@ -42,17 +42,14 @@ class _Watched:
 
 
 class Agent:
-    """One unit's agent. ``variables`` are added to the environment of every hook."""
+    """One unit's agent."""
 
-    def __init__(
-        self, model: Model, lifecycle: Lifecycle, unit: Unit, pod: Pod, variables: Mapping[str, str] | None = None
-    ) -> None:
+    def __init__(self, model: Model, lifecycle: Lifecycle, unit: Unit, pod: Pod) -> None:
         self.pod = pod
         self.unit = unit
         self.dispatched: list[Dispatched] = []
         self._model = model
         self._lifecycle = lifecycle
-        self._variables = dict(variables or {})
         self._tools = ToolServer(pod.socket)
         self._watched: dict[str, _Watched] = {}
 
@@ -134,7 +131,6 @@ class Agent:
             "JUJU_VERSION": JUJU_VERSION,
             "JUJU_PRINCIPAL_UNIT": "",
             "JUJU_AVAILABILITY_ZONE": "",
-            **self._variables,
             **names,
         }
         began = time.monotonic()

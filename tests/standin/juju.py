@@ -217,19 +217,17 @@ class Juju:
         deadline = time.monotonic() + timeout
         while self.step():
             if time.monotonic() > deadline:
-                waiting = {unit.name: [event.name for event in unit.queue] for unit in self.model.units()}
-                raise TimeoutError(f"events do not end: {waiting}")
+                raise TimeoutError(f"events do not end:\n{self.describe()}")
 
     def wait(self, condition: Callable[[], bool], timeout: float = 60) -> None:
-        """Dispatches events until ``condition`` holds. Raises TimeoutError, with statuses and the log's end."""
+        """Dispatches events until ``condition`` holds. Raises TimeoutError, with the statuses."""
         deadline = time.monotonic() + timeout
         while True:
             self.settle()
             if condition():
                 return
             if time.monotonic() > deadline:
-                statuses = {unit.name: str(unit.status) for unit in self.model.units()}
-                raise TimeoutError(f"still {statuses}; log:\n" + "\n".join(self.model.log[-60:]))
+                raise TimeoutError(f"still:\n{self.describe()}")
             time.sleep(0.1)
 
     def wait_for(self, app: str, status: str, message: str = "", timeout: float = 60) -> None:
@@ -255,6 +253,15 @@ class Juju:
 
     def status(self, unit: str) -> Status:
         return self.model.unit(unit).status
+
+    def describe(self) -> str:
+        """Every unit with its status and the events that wait for it."""
+        lines = []
+        for unit in self.model.units():
+            leads = "*" if self.model.is_leader(unit.name) else ""
+            waiting = ", ".join(event.name for event in unit.queue)
+            lines.append(f"{unit.name}{leads} {unit.status}" + (f"  [waiting: {waiting}]" if waiting else ""))
+        return "\n".join(lines)
 
     @property
     def dispatched(self) -> list[Dispatched]:

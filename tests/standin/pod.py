@@ -16,7 +16,7 @@ import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
@@ -37,12 +37,15 @@ _USERS = {"root": User(name="root", uid=0, gid=0), "non-root": User(name="juju",
 class Image:
     """What stands in for the containers' images: this machine's programs and Python environment.
 
-    ``shown`` are folders that containers see besides; ``folders`` are made for a container's user.
+    ``shown`` are folders that containers see besides; ``folders`` are made for a container's user. ``charm_files`` are
+    what charms find at a path (such as a kubeconfig), ``charm_variables`` what they find in their environment.
     """
 
     pebble: Path
     shown: tuple[Path, ...] = ()
     folders: tuple[str, ...] = ()
+    charm_files: Mapping[str, Path] = field(default_factory=dict)
+    charm_variables: Mapping[str, str] = field(default_factory=dict)
 
 
 class Pod:
@@ -171,6 +174,7 @@ class Pod:
             "LANG": "C.UTF-8",
             "JUJU_CHARM_DIR": self.charm_folder,
             "JUJU_AGENT_SOCKET_ADDRESS": "/charm/agent/agent.socket",
+            **self._image.charm_variables,
             **environment,
         }
         inside = command or [sys.executable, f"{self.charm_folder}/src/charm.py"]
@@ -234,11 +238,9 @@ class Pod:
             "/charm/agent": self.folder / "agent",
             "/charm/containers": self.folder / "containers",
             **{f"/var/lib/juju/storage/{name}/0": self.folder / "storage" / name for name in self._charm.storage},
+            **self._image.charm_files,
             **_python(),
         }
-        service_account = self.folder / "serviceaccount"
-        if service_account.exists():
-            binds["/var/run/secrets/kubernetes.io/serviceaccount"] = service_account
         return self._root("charm", self.charm_user, binds, [])
 
     def _container_root(self, name: str) -> Root:

@@ -111,7 +111,7 @@ class KubernetesApi:
 
 
 @contextmanager
-def serve(api: KubernetesApi) -> Iterator[KubernetesApi]:
+def serve(api: KubernetesApi, address: str = "127.0.0.1") -> Iterator[KubernetesApi]:
     """Serves the API on a free port of this machine."""
 
     class Handler(BaseHTTPRequestHandler):
@@ -140,10 +140,10 @@ def serve(api: KubernetesApi) -> Iterator[KubernetesApi]:
         def log_message(self, format: str, *args: Any) -> None:
             """Keeps quiet."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = ThreadingHTTPServer((address, 0), Handler)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
-    api.url = f"http://127.0.0.1:{server.server_port}"
+    api.url = f"http://{address}:{server.server_port}"
     try:
         yield api
     finally:
