@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 
 _CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----")
 
@@ -25,7 +26,9 @@ def bundle(parts: Iterable[str]) -> str:
 
 def _is_certificate(text: str) -> bool:
     try:
-        x509.load_pem_x509_certificate(text.encode())
-    except ValueError:
+        certificate = x509.load_pem_x509_certificate(text.encode())
+        # These are read only when asked for, and fail only then.
+        _ = certificate.subject, certificate.issuer, certificate.extensions, certificate.public_key()
+    except (ValueError, x509.DuplicateExtension, UnsupportedAlgorithm):
         return False
     return True
