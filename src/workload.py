@@ -171,7 +171,12 @@ class Workload:
         errors = _Lines(on_line)
         with _translated(name):
             process = self._container.exec(
-                [COMMAND, *arguments], timeout=seconds, environment=dict(environment or {}), stderr=errors
+                [COMMAND, *arguments],
+                # Pebble would take the user's home, and users of images have none.
+                working_dir="/",
+                timeout=seconds,
+                environment=dict(environment or {}),
+                stderr=errors,
             )
             try:
                 output, _ = process.wait_output()
