@@ -91,6 +91,9 @@ def in_cluster_client(namespace: str) -> Client:
     Raises:
         ConfigError: there is no service account here.
     """
+    for library in ("httpcore2", "httpx2"):
+        # Dozens of lines for every request, and each line of a charm's log is a process.
+        logging.getLogger(library).setLevel(logging.WARNING)
     return Client(namespace=namespace, field_manager=OWNER, timeout=httpx2.Timeout(TIMEOUT_SECONDS))
 
 
