@@ -52,11 +52,16 @@ def charm(open_folder: Path) -> CharmFiles:
 @pytest.fixture(scope="module")
 def kubernetes(network: Network) -> Iterator[KubernetesApi]:
     """What the charm asks of Kubernetes itself, played."""
+    labels = {"app.kubernetes.io/name": APP}
     stateful_set = {
         "apiVersion": "apps/v1",
         "kind": "StatefulSet",
         "metadata": {"name": APP, "namespace": MODEL, "uid": "1"},
-        "spec": {"template": {"spec": {"containers": [{"name": CONTAINER}]}}},
+        "spec": {
+            "serviceName": f"{APP}-endpoints",
+            "selector": {"matchLabels": labels},
+            "template": {"metadata": {"labels": labels}, "spec": {"containers": [{"name": CONTAINER}]}},
+        },
     }
     played = KubernetesApi(objects={f"apis/apps/v1/statefulsets/{APP}": stateful_set})
     with serve(played, network.address) as api:

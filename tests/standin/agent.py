@@ -148,5 +148,6 @@ class Agent:
         return list(charm.containers) if charm is not None else []
 
     def _log(self) -> str:
+        """The unit's log, without what is for developers."""
         own = [line for line in self._model.log if line.startswith(f"{self.unit.name} ")]
-        return "\n".join(own[-40:])
+        return "\n".join([line for line in own if line.split()[1] not in ("DEBUG", "TRACE")][-40:])

@@ -25,6 +25,7 @@ from tests.standin.charm_files import CharmFiles
 from tests.standin.network import Network
 from tests.standin.pod_init import Root, User
 from tests.standin.tool_server import write_tools
+from tests.standin.warm_python import WarmPython
 
 JUJU_GROUP = 170
 """Juju's user for charms that are not root, and the group that the storage of a pod belongs to."""
@@ -38,7 +39,8 @@ class Image:
     """What stands in for the containers' images: this machine's programs and Python environment.
 
     ``shown`` are folders that containers see besides; ``folders`` are made for a container's user. ``charm_files`` are
-    what charms find at a path (such as a kubeconfig), ``charm_variables`` what they find in their environment.
+    what charms find at a path (such as a kubeconfig), ``charm_variables`` what they find in their environment. Where
+    ``preload`` names libraries, hooks are forks of a Python that has imported them (``warm.py``), to save time.
     """
 
     pebble: Path
@@ -46,6 +48,7 @@ class Image:
     folders: tuple[str, ...] = ()
     charm_files: Mapping[str, Path] = field(default_factory=dict)
     charm_variables: Mapping[str, str] = field(default_factory=dict)
+    preload: tuple[str, ...] = ()
 
 
 class Pod:
@@ -60,6 +63,7 @@ class Pod:
         self._holder: subprocess.Popen[str] | None = None
         self._init = 0
         self._pebbles: dict[str, subprocess.Popen[bytes]] = {}
+        self._warm: WarmPython | None = None
         self.starts: Counter[str] = Counter()
         """How often each container's Pebble was started."""
         self.address = ""
@@ -70,6 +74,7 @@ class Pod:
         self.hosts = folder / "hosts"
         for name in ("agent", "containers", "storage", "roots"):
             (folder / name).mkdir(parents=True)
+        os.chown(folder / "agent", self.charm_user["uid"], self.charm_user["gid"])
         write_tools(folder / "tools")
         self.hosts.write_text("127.0.0.1 localhost\n::1 localhost\n")
         for name in charm.storage:
@@ -177,7 +182,10 @@ class Pod:
             **self._image.charm_variables,
             **environment,
         }
-        inside = command or [sys.executable, f"{self.charm_folder}/src/charm.py"]
+        program = f"{self.charm_folder}/src/charm.py"
+        if self._image.preload and not command:
+            return self._warm_python().run(program, self.charm_folder, variables, timeout)
+        inside = command or [sys.executable, program]
         return self._run(self._entering(None, inside, self.charm_folder), variables, timeout)
 
     def run_in(self, container: str, command: Sequence[str], timeout: float = 60) -> subprocess.CompletedProcess[str]:
@@ -213,6 +221,9 @@ class Pod:
         """Ends all processes of the pod at once, as a node's loss does."""
         if self._holder is None:
             return
+        if self._warm is not None:
+            self._warm.close()
+            self._warm = None
         self._holder.kill()
         self._holder.wait()
         if self._holder.stdout is not None:
@@ -223,6 +234,13 @@ class Pod:
         self._holder = None
         for folder in (self.folder / "containers").iterdir():
             (folder / "pebble.socket").unlink(missing_ok=True)
+
+    def _warm_python(self) -> WarmPython:
+        if self._warm is None:
+            python = (sys.executable, "-P", WarmPython.program, f"/charm/agent/{WarmPython.socket_name}")
+            command = self._entering(None, [*python, *self._image.preload], "/")
+            self._warm = WarmPython(command, self.folder / "agent", {"PATH": _PATH, "LANG": "C.UTF-8"})
+        return self._warm
 
     def _write_charm(self) -> None:
         target = self.folder / "charm"
@@ -237,6 +255,7 @@ class Pod:
             self.tools_folder: self.folder / "tools",
             "/charm/agent": self.folder / "agent",
             "/charm/containers": self.folder / "containers",
+            WarmPython.program: Path(__file__).with_name("warm.py"),
             **{f"/var/lib/juju/storage/{name}/0": self.folder / "storage" / name for name in self._charm.storage},
             **self._image.charm_files,
             **_python(),
