@@ -71,7 +71,7 @@ class Client:
     def send(
         self, method: str, path: str, body: bytes | None = None, headers: Mapping[str, str] | None = None
     ) -> Reply:
-        connection = http.client.HTTPConnection(LOCALHOST, self.port, timeout=60)
+        connection = http.client.HTTPConnection(LOCALHOST, self.port, timeout=180)
         try:
             connection.putrequest(method, path.format(run=self.run_id, model=self.model_id), skip_accept_encoding=True)
             for name, value in (headers or {}).items():
