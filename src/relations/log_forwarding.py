@@ -28,7 +28,7 @@ class LogForwarding:
     def targets(self) -> Mapping[str, LogTarget]:
         """Pebble's log targets by name: one for every unit of Loki that says where it listens.
 
-        A target whose name is no longer here has to be written as ``disabled()``, for Pebble's layers only add.
+        A target whose name is no longer here has to be written with the services "-all": Pebble's layers only add.
         """
         topology = Topology.of(self._charm)
         labels = {
@@ -60,11 +60,6 @@ class LogForwarding:
         }
         for relation in self._charm.model.relations[ENDPOINT]:
             write_for_application(self._charm, relation, contents)
-
-
-def disabled() -> LogTarget:
-    """What stands in a layer for a target that is gone."""
-    return {"override": "replace", "type": "loki", "location": "(removed)", "services": ["-all"]}
 
 
 def _url(databag: Mapping[str, str]) -> str | None:

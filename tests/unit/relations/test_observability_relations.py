@@ -20,7 +20,7 @@ from tests.unit.relations.certificate_texts import authority
 from tests.unit.relations.tiny import app_data, hostile, read, transition, unit_data
 
 from relations.dashboards import Dashboards
-from relations.log_forwarding import LogForwarding, disabled
+from relations.log_forwarding import LogForwarding
 from relations.metrics import Metrics
 from relations.topology import Topology
 from tracking_server.door import table
@@ -241,9 +241,8 @@ def test_every_unit_of_loki_is_a_target_of_pebble() -> None:
             "juju_unit": "mlflow-tracking-k8s/0",
         },
     }
-    plan = ops.pebble.Plan(yaml.safe_dump({"log-targets": {**targets, "loki-3-loki-7": disabled()}}))
-    assert plan.log_targets["loki-3-loki-0"].services == ["all"]
-    assert plan.log_targets["loki-3-loki-7"].services == ["-all"]
+    plan = ops.pebble.Plan(yaml.safe_dump({"log-targets": targets}))
+    assert plan.log_targets["loki-3-loki-1"].services == ["all"]
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[]", '{"url": 3}', '{"url": ""}', '{"url": "loki:3100"}', "http://loki"])

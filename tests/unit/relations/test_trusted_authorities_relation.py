@@ -9,7 +9,7 @@ import pytest
 from charmlibs.interfaces.certificate_transfer import CertificateTransferProvides
 from hypothesis import HealthCheck, given, settings
 from tests.unit.relations.certificate_texts import authority
-from tests.unit.relations.tiny import app_data, hostile, read, transition, unit_data
+from tests.unit.relations.tiny import METADATA, app_data, hostile, read, transition, unit_data
 
 from relations.trusted_authorities import TrustedAuthorities
 
@@ -68,6 +68,22 @@ def test_the_leader_says_its_version_once() -> None:
     assert app_data(after, relation) == {"version": "1"}
     follower, _ = transition(state(relation, leader=False), lambda charm: TrustedAuthorities(charm).request())
     assert app_data(follower, relation) == {}
+
+
+class TracedCharm(ops.CharmBase):
+    """Watches the same endpoint for its traces."""
+
+    def __init__(self, framework: ops.Framework) -> None:
+        super().__init__(framework)
+        ops.tracing.Tracing(self, "tracing", ca_relation_name="receive-ca-cert")
+
+
+def test_the_library_inside_of_ops_tracing_takes_nothing_away() -> None:
+    relation = v0(ca=ONE, chain=json.dumps([TWO]))
+    context = ops.testing.Context(TracedCharm, meta=METADATA)
+    with context(context.on.relation_changed(relation), state(relation)) as manager:
+        manager.run()
+        assert look(manager.charm) == (f"{ONE}\n{TWO}\n", None)
 
 
 class Provider(ops.CharmBase):
