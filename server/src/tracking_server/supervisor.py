@@ -16,10 +16,11 @@ from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import replace
 from typing import Any
 
+from tracking_server import startup
 from tracking_server.config import Config
 from tracking_server.exit_codes import ExitCode, FatalError
 from tracking_server.listener import address_of, listen
-from tracking_server.store import startup
+from tracking_server.store.serving_lock import ServingLock
 from tracking_server.upstream.process import StockProcess
 from tracking_server.upstream.socket_directory import SocketDirectory, SocketDirectoryError
 from tracking_server.worker_process import NeverReady, WorkerProcess
@@ -75,6 +76,8 @@ class _Supervisor:
         self._forced = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._renewal: asyncio.Task[None] | None = None
+        self._lock = ServingLock(self._config, self._on_renew)
+        self._locking: asyncio.Task[None] | None = None
 
     async def run(self) -> int:
         loop = asyncio.get_running_loop()
@@ -88,8 +91,9 @@ class _Supervisor:
         self._tasks = [asyncio.create_task(worker.run()) for worker in self._workers]
         stopped = asyncio.create_task(self._stopping.wait())
         away = asyncio.Event()
+        self._locking = asyncio.create_task(self._lock.run())
         # The workers load their modules meanwhile.
-        preparing = asyncio.create_task(startup.prepare(self._config, away.set))
+        preparing = asyncio.create_task(startup.prepare(self._config, self._lock, away.set))
         try:
             if await self._before(stopped, _either(preparing, away)):
                 self._may_serve.set()
@@ -101,6 +105,9 @@ class _Supervisor:
                 task.cancel()
             await asyncio.gather(preparing, return_exceptions=True)
             await self._end_at_once()
+            # Last: no worker may write when an upgrade can begin.
+            self._locking.cancel()
+            await asyncio.gather(self._locking, return_exceptions=True)
 
     async def _serve(self, stopped: asyncio.Task[Any], preparing: asyncio.Task[None]) -> None:
         """Serves until ``stopped``: at first 503 for what needs the database, where that is away."""
@@ -126,11 +133,12 @@ class _Supervisor:
             await asyncio.gather(task, return_exceptions=True)
 
     async def _first(self, *waiting: asyncio.Future[Any]) -> asyncio.Future[Any]:
-        """The first that is done, of these and of the tasks that keep processes running, which only end in failure.
+        """The first that is done, of these and of the tasks that keep something running, which only end in failure.
 
         Passes on its exception, as FatalError where a worker could not start.
         """
-        done, _ = await asyncio.wait((*waiting, *self._tasks), return_when=asyncio.FIRST_COMPLETED)
+        keeping = self._tasks if self._locking is None else [*self._tasks, self._locking]
+        done, _ = await asyncio.wait((*waiting, *keeping), return_when=asyncio.FIRST_COMPLETED)
         first = done.pop()
         try:
             first.result()

@@ -122,7 +122,7 @@ def test_one_that_appears_with_an_old_schema_ends_the_server(
     finally:
         code = server.stop()
     assert code == 3
-    assert "mlflow db upgrade" in server.logs()
+    assert "tracking-server db upgrade" in server.logs()
     assert own_postgres.password not in server.logs()
 
 

@@ -258,7 +258,7 @@ class TestSchema:
         before = Path(uri.removeprefix("sqlite:///")).read_bytes()
         done = run(make(tmp_path, uri))
         assert done.returncode == 3
-        assert f"mlflow db upgrade {uri}" in done.stderr
+        assert "tracking-server db upgrade" in done.stderr
         assert Path(uri.removeprefix("sqlite:///")).read_bytes() == before
 
     def test_an_empty_one_is_made_mlflows(self, tmp_path: Path, start: Starter) -> None:

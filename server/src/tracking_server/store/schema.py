@@ -1,21 +1,16 @@
-"""Which schema a database holds, and how an empty one gets MLflow's.
+"""Which schema a database holds.
 
 The schema is MLflow's alone: Alembic's revision tells its version, and only MLflow's own code creates or changes it.
 """
 
 from __future__ import annotations
 
-import asyncio
 import enum
 import importlib.util
-import os
 import re
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-
-import msgspec
 
 from tracking_server.store.database import Connection, Database
 from tracking_server.store.queries import Query
@@ -23,7 +18,6 @@ from tracking_server.store.queries import Query
 TESTED_REVISIONS = {"dc11669786a5": "3.17.2"}
 """The Alembic heads that native handlers were tested on, with the MLflow version that has each."""
 
-_INITIALISE_SECONDS = 600.0
 _REVISION = re.compile(r"^(down_revision|revision)\s*=\s*(?:[\"'](\w+)[\"']|None)", re.MULTILINE)
 
 # MLflow looks at the tables of the connection's default schema (SQLAlchemy's get_table_names).
@@ -79,16 +73,12 @@ class Schema:
             case SchemaState.BEHIND:
                 return (
                     f"schema {self.revision} is older than the installed MLflow's {self.installed_head};"
-                    " back the database up, then run: mlflow db upgrade <database URI>"
+                    " back the database up, then run: tracking-server db upgrade"
                 )
             case SchemaState.UNKNOWN:
                 return f"schema {self.revision} was not tested: every request is forwarded to stock MLflow"
             case SchemaState.NOT_MLFLOW:
                 return "the database holds tables that are not MLflow's; give MLflow a database of its own"
-
-
-class InitialisationFailed(Exception):
-    """MLflow could not make its tables; the message ends with what it said."""
 
 
 def installed_revisions() -> dict[str, str | None]:
@@ -144,34 +134,3 @@ def classify(tables: set[str], found: list[str], revisions: Mapping[str, str | N
     if revision in TESTED_REVISIONS:
         return Schema(SchemaState.TESTED, revision, head)
     return Schema(SchemaState.UNKNOWN, revision, head)
-
-
-async def initialise(uri_for_stock: str, default_artifact_root: str) -> None:
-    """Has MLflow make its tables and its Default experiment in an empty database, in a process of its own.
-
-    Several servers may do so at once: they take turns, and the later ones find the work done. The URI is
-    SQLAlchemy's; it travels by pipe, so that a password in it is not seen in the list of processes. Raises
-    InitialisationFailed.
-    """
-    order = msgspec.json.encode({"uri": uri_for_stock, "artifact_root": default_artifact_root})
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "tracking_server.store.make_tables",
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-        env=os.environ | {"MLFLOW_DISABLE_TELEMETRY": "true"},
-    )
-    try:
-        async with asyncio.timeout(_INITIALISE_SECONDS):
-            output, _ = await process.communicate(order)
-    except TimeoutError:
-        raise InitialisationFailed(f"MLflow did not make its tables within {_INITIALISE_SECONDS:.0f} s") from None
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-    if process.returncode != 0:
-        said = output.decode(errors="replace").replace(uri_for_stock, "the database").strip()
-        raise InitialisationFailed("MLflow could not make its tables: " + (said.splitlines() or ["no output"])[-1])

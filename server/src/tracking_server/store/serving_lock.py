@@ -13,8 +13,13 @@ import logging
 import socket
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tracking_server.config import Config, DatabaseKind
+from tracking_server.exit_codes import ExitCode, FatalError
+
+if TYPE_CHECKING:
+    from tracking_server.store.postgres.pool import Raw
 
 UPGRADE_KEY = 0x6D6C666C6F77
 """PostgreSQL's advisory lock of whoever makes or changes the tables ("mlflow")."""
@@ -62,9 +67,13 @@ class ServingLock:
 
     async def _keep_file(self) -> None:
         path = serving_lock_file(self._config.database.sqlite_path())
-        path.parent.mkdir(parents=True, exist_ok=True)
         told = False
-        with path.open("w") as file:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            opened = path.open("w")
+        except OSError as error:
+            raise FatalError(f"{path} cannot be locked: {error.strerror}", ExitCode.UNREACHABLE) from error
+        with opened as file:
             while True:
                 try:
                     fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -124,7 +133,7 @@ class ServingLock:
             self._revision = revision
             lost = asyncio.Event()
             connection.add_termination_listener(lambda _: lost.set())
-            pinging = asyncio.create_task(_ping(connection.execute, lost))
+            pinging = asyncio.create_task(_ping(connection, lost))
             try:
                 yield lost
             finally:
@@ -135,14 +144,14 @@ class ServingLock:
             connection.terminate()
 
 
-async def _ping(execute: Callable[..., object], lost: asyncio.Event) -> None:
+async def _ping(connection: Raw, lost: asyncio.Event) -> None:
     """Finds out about a connection that broke without a word."""
     from tracking_server.store.postgres.translate import DRIVER_ERRORS
 
     while True:
         await asyncio.sleep(_PING_SECONDS)
         try:
-            await execute("SELECT 1")  # type: ignore[misc]
+            await connection.execute("SELECT 1")
         except DRIVER_ERRORS:
             lost.set()
             return

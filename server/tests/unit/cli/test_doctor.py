@@ -95,7 +95,7 @@ def test_a_schema_that_is_behind_names_the_command_that_upgrades_it(run: RunComm
     set_head(sqlite_database, OLDER_HEAD)
     doctor = Doctor(run, "--start-stock", TRACKING_SERVER_DATABASE_URI=sqlite_database)
     assert (doctor.states["schema"], doctor.exit_code) == ("failed", ExitCode.DATABASE_NOT_READY)
-    assert f"mlflow db upgrade '{sqlite_database}'" in doctor.output
+    assert "tracking-server db upgrade" in doctor.output
     assert doctor.states["stock MLflow"] == "skipped"
 
 

@@ -10,6 +10,8 @@ from importlib.metadata import version
 
 import pytest
 
+from tracking_server import startup
+from tracking_server.exit_codes import FatalError
 from tracking_server.store import schema
 from tracking_server.store.database import Dialect
 from tracking_server.store.schema import SchemaState, classify, head_of, installed_revisions
@@ -31,7 +33,7 @@ async def test_an_empty_database_gets_mlflows_schema_from_several_servers_at_onc
     database = await open_database()
     assert (await schema.probe(database)).state is SchemaState.EMPTY
 
-    await asyncio.gather(*(schema.initialise(stock_uri(place), "mlflow-artifacts:/") for _ in range(2)))
+    await asyncio.gather(*(startup.initialise(stock_uri(place), "mlflow-artifacts:/") for _ in range(2)))
 
     found = await schema.probe(database)
     assert (found.state, found.native, found.servable) == (SchemaState.TESTED, True, True)
@@ -41,7 +43,7 @@ async def test_an_empty_database_gets_mlflows_schema_from_several_servers_at_onc
         other.execute("UPDATE alembic_version SET version_num = '75868b020152'")
     behind = await schema.probe(database)
     assert (behind.state, behind.servable) == (SchemaState.BEHIND, False)
-    assert "mlflow db upgrade" in behind.explain()
+    assert "tracking-server db upgrade" in behind.explain()
 
 
 async def test_foreign_tables_are_refused(open_database: Open, place: Place) -> None:
@@ -90,8 +92,8 @@ def test_the_installed_mlflow_is_the_tested_one() -> None:
 
 
 async def test_a_failed_initialisation_says_why_without_the_password() -> None:
-    with pytest.raises(schema.InitialisationFailed) as failed:
-        await schema.initialise("postgresql+psycopg://me:hush-hush@127.0.0.1:1/x", "/nowhere")
+    with pytest.raises(FatalError) as failed:
+        await startup.initialise("postgresql+psycopg://me:hush-hush@127.0.0.1:1/x", "/nowhere")
 
     assert "refused" in str(failed.value)
     assert "hush" not in str(failed.value)

@@ -101,7 +101,7 @@ def upgrade(connection: sa.Connection, applied: _Applied, destination: str = "he
     def steps(revision: Any, context: object) -> Any:
         return script._upgrade_revs(destination, revision)
 
-    def on_version_apply(context: object, step: Any, heads: object, run_args: object) -> None:
+    def on_version_apply(ctx: object, step: Any, heads: object, run_args: object) -> None:
         applied(step.up_revision_id)
 
     with EnvironmentContext(script_config(), script, fn=steps, destination_rev=destination) as environment:

@@ -120,7 +120,9 @@ def _fail(kind: FailureKind, reason: str) -> None:
 
 
 def _end_with_parent() -> None:
-    sys.stdin.buffer.read()
+    # Not through sys.stdin, whose lock would keep the interpreter from ending.
+    while os.read(0, 1):
+        pass
     os._exit(1)
 
 

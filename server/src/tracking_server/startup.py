@@ -13,6 +13,7 @@ from tracking_server.errors import ForwardRequest, MlflowError
 from tracking_server.exit_codes import ExitCode, FatalError
 from tracking_server.store import schema
 from tracking_server.store.database import CannotOpen, StoreError
+from tracking_server.store.serving_lock import ServingLock
 from tracking_server.uris import absolute_root, append_path
 
 logger = logging.getLogger(__name__)
@@ -20,29 +21,57 @@ logger = logging.getLogger(__name__)
 _ATTEMPT = 1.0
 _PAUSE = 1.0
 _REMINDER = 60.0
+_LOCK_PATIENCE = 0.5
+_INITIALISE_SECONDS = 600.0
 
 
-async def prepare(config: Config, on_away: Callable[[], None]) -> None:
+async def prepare(config: Config, lock: ServingLock, on_away: Callable[[], None]) -> None:
     """Makes MLflow's tables in an empty database, and logs in one line what will be native and what forwarded.
 
-    Waits for a database that is away as long as it takes, and calls ``on_away`` once when it first is. Raises
-    FatalError when it refuses us, or when its schema is behind MLflow's or not MLflow's.
+    Waits for a database that is away, and for an upgrade that is running, as long as it takes, and calls ``on_away``
+    when it has to. Raises FatalError when the database refuses us, or when its schema is behind MLflow's or not
+    MLflow's. ``lock`` must be running.
     """
     if config.database.kind is DatabaseKind.OTHER:
         logger.info("%s is served by stock MLflow: every request is forwarded", config.database.uri.dialect)
         return
+    # What is found before the lock is ours may be in the middle of an upgrade.
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(lock.held.wait(), _LOCK_PATIENCE)
+    settled = lock.held.is_set()
     found = await _found(config, on_away)
+    if not settled:
+        if not lock.held.is_set():
+            on_away()
+            await lock.held.wait()
+        found = await _found(config, on_away)
     if found.state is schema.SchemaState.EMPTY:
         logger.info("the database is empty: MLflow makes its tables, which takes half a minute")
-        try:
-            await schema.initialise(config.database.uri_for_stock(), config.artifacts.root)
-        except schema.InitialisationFailed as error:
-            raise FatalError(str(error), ExitCode.DATABASE_NOT_READY) from error
+        await initialise(config.database.uri_for_stock(), config.artifacts.root)
         found = await _found(config, on_away)
     if not found.servable:
-        explanation = found.explain().replace("<database URI>", config.database.uri.masked())
-        raise FatalError(explanation, ExitCode.DATABASE_NOT_READY)
+        raise FatalError(found.explain(), ExitCode.DATABASE_NOT_READY)
     logger.log(logging.INFO if found.native else logging.WARNING, "%s", found.explain())
+
+
+async def initialise(uri_for_stock: str, default_artifact_root: str) -> None:
+    """Has MLflow make its tables and its Default experiment in an empty database.
+
+    Several servers may do so at once: they take turns, and the later ones find the work done. Raises FatalError.
+    """
+    # Here, because most starts find the tables made.
+    from tracking_server.maintenance.database import upgrade
+    from tracking_server.maintenance.database.messages import Mode, Order
+
+    order = Order(uri_for_stock, Mode.INITIALISE, default_artifact_root)
+    try:
+        async with asyncio.timeout(_INITIALISE_SECONDS):
+            await upgrade.run(order, lambda event: logger.debug("%s", event))
+    except TimeoutError as error:
+        message = f"MLflow did not make its tables within {_INITIALISE_SECONDS:.0f} s"
+        raise FatalError(message, ExitCode.DATABASE_NOT_READY) from error
+    except FatalError as error:
+        raise FatalError(f"MLflow could not make its tables: {error}", ExitCode.DATABASE_NOT_READY) from error
 
 
 async def _found(config: Config, on_away: Callable[[], None]) -> schema.Schema:
