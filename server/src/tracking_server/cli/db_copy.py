@@ -2,28 +2,37 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
+from tracking_server.artifacts.destination import open_destination
+from tracking_server.artifacts.store import ArtifactStore
 from tracking_server.config import Config
 from tracking_server.exit_codes import ExitCode, FatalError
 from tracking_server.maintenance.copy.failures import CopyFailed
+from tracking_server.maintenance.copy.filestore import TRASH, converted, holds_artifact, is_file_store
+from tracking_server.maintenance.copy.locations import Relocation, absolute_location
+from tracking_server.maintenance.copy.progress import Progress, progress_for_standard_error
+from tracking_server.maintenance.copy.run import Artifacts, Order, copy
 from tracking_server.settings import InvalidValue
 from tracking_server.settings_database import DatabaseUri
 from tracking_server.settings_loader import CONFIG_VARIABLE, load
 
-if TYPE_CHECKING:
-    from tracking_server.artifacts.store import ArtifactStore
-    from tracking_server.maintenance.copy.run import Artifacts
-
 
 @click.command("copy")
-@click.option("--from", "source", required=True, metavar="URI", help="The database to copy.")
+@click.option(
+    "--from",
+    "source",
+    required=True,
+    metavar="URI",
+    help="The database to copy, or the folder of a file store (mlruns).",
+)
 @click.option("--to", "target", metavar="URI", help="The database to copy into; default: the configuration's.")
 @click.option(
     *("--config", "-c", "config_file"),
@@ -61,31 +70,25 @@ def command(
         tracking-server db copy --from sqlite:////data/mlflow.db --artifacts-from /data/artifacts \\
             --config /etc/tracking-server/tracking-server.toml
     """
-    # Here, because they load SQLAlchemy.
-    from tracking_server.maintenance.copy.progress import progress_for_standard_error
-    from tracking_server.maintenance.copy.run import Order, copy
-
     if target is None and config_file is None:
         raise FatalError("say where to copy to: --to URI, or --config FILE", ExitCode.BAD_CONFIGURATION)
     flags = {"database.uri": target, "artifacts.destination": artifacts_to}
     config = load(config_file, flags={key: value for key, value in flags.items() if value is not None}).config
     if artifacts_to is not None and artifacts_from is None:
         raise FatalError("--artifacts-to needs --artifacts-from", ExitCode.BAD_CONFIGURATION)
-    try:
-        source_uri = DatabaseUri.parse(source)
-    except InvalidValue as error:
-        raise FatalError(f"--from: allowed: {error}", ExitCode.BAD_CONFIGURATION) from None
-    order = Order(
-        source=source_uri,
-        target=config.database.connection,
-        artifact_root=config.artifacts.root,
-        artifacts=None if artifacts_from is None else _artifacts(config, artifacts_from),
-        restart=not resume,
-    )
-    try:
-        summary = copy(order, progress_for_standard_error())
-    except KeyboardInterrupt:
-        raise CopyFailed("interrupted; the same command goes on where it was") from None
+    progress = progress_for_standard_error()
+    with _source(source, progress) as source_uri:
+        order = Order(
+            source=source_uri,
+            target=config.database.connection,
+            artifact_root=config.artifacts.root,
+            artifacts=None if artifacts_from is None else _artifacts(config, artifacts_from, source),
+            restart=not resume,
+        )
+        try:
+            summary = copy(order, progress)
+        except KeyboardInterrupt:
+            raise CopyFailed("interrupted; the same command goes on where it was") from None
     if as_json:
         click.echo(json.dumps(dataclasses.asdict(summary)))
     else:
@@ -95,20 +98,34 @@ def command(
         )
 
 
-def _artifacts(config: Config, source: str) -> Artifacts:
-    from tracking_server.maintenance.copy.locations import Relocation, absolute_location
-    from tracking_server.maintenance.copy.run import Artifacts
+@contextlib.contextmanager
+def _source(given: str, progress: Progress) -> Iterator[DatabaseUri]:
+    """The database that ``given`` names, or one made of a file store."""
+    if is_file_store(given):
+        with converted(Path(absolute_location(given)), progress) as uri:
+            yield uri
+        return
+    try:
+        uri = DatabaseUri.parse(given)
+    except InvalidValue as error:
+        raise FatalError(f"--from: allowed: the folder of a file store, {error}", ExitCode.BAD_CONFIGURATION) from None
+    yield uri
 
-    old, new = absolute_location(source), absolute_location(config.artifacts.destination)
+
+def _artifacts(config: Config, given: str, database: str) -> Artifacts:
+    old, new = absolute_location(given), absolute_location(config.artifacts.destination)
     if old == new:
         raise FatalError("the artifacts' source is their target", ExitCode.BAD_CONFIGURATION)
-    return Artifacts(_store(config, old), _store(config, new), Relocation(old, new))
+    if old.startswith("/") and not Path(old).is_dir():
+        raise FatalError(f"{old} is not a folder", ExitCode.BAD_CONFIGURATION)
+    source, relocation = _store(config, old), Relocation(old, new, given)
+    if is_file_store(database) and absolute_location(database) == old:
+        return Artifacts((source, source.child(TRASH)), _store(config, new), relocation, holds_artifact)
+    return Artifacts((source,), _store(config, new), relocation)
 
 
 def _store(config: Config, location: str) -> ArtifactStore:
     """The store at ``location``, reached with the configuration's keys."""
-    from tracking_server.artifacts.destination import open_destination
-
     settings = dataclasses.replace(config.artifacts, destination=location)
     destination = open_destination(settings, {**os.environ, **config.stock.environment.reveal()})
     if not destination.is_native:

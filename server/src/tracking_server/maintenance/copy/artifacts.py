@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import posixpath
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from tracking_server.artifacts.store import ArtifactStore, Entry
@@ -17,7 +18,7 @@ from tracking_server.maintenance.copy.progress import Step
 _AT_A_TIME = 16
 _LARGE = 8 * 1024 * 1024
 _LARGE_AT_A_TIME = 3
-_DIRECTORIES_AHEAD = 4
+_DIRECTORIES_AT_A_TIME = 16
 _FILES_AHEAD = 256
 _ATTEMPTS = 3
 _PAUSE_SECONDS = 0.5
@@ -33,42 +34,62 @@ class Copied:
     problems: list[str] = field(default_factory=list)
 
 
-async def copy_artifacts(source: ArtifactStore, target: ArtifactStore, step: Step) -> Copied:
-    """Copies every file of ``source``, and compares every size afterwards. Raises CopyFailed and Refused."""
+async def copy_artifacts(
+    source: ArtifactStore, target: ArtifactStore, step: Step, only: Callable[[str], bool] | None = None
+) -> Copied:
+    """Copies every file of ``source`` whose path is wanted, and compares every size afterwards.
+
+    What a server would not hand out (links that lead away, unfinished uploads) is not copied. Raises CopyFailed, and
+    Refused after everything else was copied.
+    """
     copied = Copied()
-    copier = _Copier(source, target, copied, step)
+    copier = _Copier(source, target, copied, step, only)
     try:
         await copier.directory("")
-    except (MlflowError, ForwardRequest, OSError) as error:
-        raise CopyFailed(f"the artifacts could not be read: {error}") from error
+    except* (MlflowError, OSError) as errors:
+        raise CopyFailed(f"the artifacts could not be listed: {_first(errors)}") from errors
+    except* (ForwardRequest, UnicodeEncodeError):
+        raise CopyFailed("the artifacts have a folder whose name the storage cannot hold") from None
     if copied.problems:
         raise Refused("these artifacts could not be copied; the others were:", copied.problems)
     return copied
 
 
 class _Copier:
-    def __init__(self, source: ArtifactStore, target: ArtifactStore, copied: Copied, step: Step) -> None:
+    def __init__(
+        self,
+        source: ArtifactStore,
+        target: ArtifactStore,
+        copied: Copied,
+        step: Step,
+        only: Callable[[str], bool] | None,
+    ) -> None:
+        self._only = only
         self._source = source
         self._target = target
         self._copied = copied
         self._step = step
         self._any = asyncio.Semaphore(_AT_A_TIME)
         self._large = asyncio.Semaphore(_LARGE_AT_A_TIME)
-        self._directories = asyncio.Semaphore(_DIRECTORIES_AHEAD)
+        self._directories = asyncio.Semaphore(_DIRECTORIES_AT_A_TIME)
 
-    async def directory(self, path: str) -> None:
-        """Copies what lies below ``path``: its own files first, then one directory after the other."""
+    async def directory(self, path: str, *, is_new: bool = False) -> None:
+        """Copies what lies below ``path``; ``is_new`` tells that the target has nothing there yet."""
         async with self._directories:
-            below = await self._files(path)
-        # The deepest first would hold every list on the way; a few siblings at a time keep memory small.
-        for index in range(0, len(below), _DIRECTORIES_AHEAD):
+            entries = await self._source.entries(path)
+            present = [] if is_new else await self._target.entries(path)
+            await self._files(path, [entry for entry in entries if not entry.is_directory], present)
+        below = [entry.name for entry in entries if entry.is_directory]
+        known = {entry.name for entry in present if entry.is_directory}
+        # Not all at once: each holds the names in its directory.
+        for index in range(0, len(below), _DIRECTORIES_AT_A_TIME):
             async with asyncio.TaskGroup() as group:
-                for name in below[index : index + _DIRECTORIES_AHEAD]:
-                    group.create_task(self.directory(posixpath.join(path, name)))
+                for name in below[index : index + _DIRECTORIES_AT_A_TIME]:
+                    group.create_task(self.directory(posixpath.join(path, name), is_new=name not in known))
 
-    async def _files(self, path: str) -> list[str]:
-        entries, present = await asyncio.gather(self._source.entries(path), self._target.entries(path))
-        files = [entry for entry in entries if not entry.is_directory]
+    async def _files(self, path: str, files: list[Entry], present: list[Entry]) -> None:
+        if self._only is not None:
+            files = [entry for entry in files if self._only(posixpath.join(path, entry.name))]
         sizes = {entry.name: entry.size for entry in present}
         missing = [entry for entry in files if sizes.get(entry.name) != entry.size]
         self._count([entry for entry in files if sizes.get(entry.name) == entry.size])
@@ -77,15 +98,15 @@ class _Copier:
             async with asyncio.TaskGroup() as group:
                 for entry in missing[index : index + _FILES_AHEAD]:
                     group.create_task(self._file(path, entry, failed))
-        if missing:
-            sizes = {entry.name: entry.size for entry in await self._target.entries(path)}
-            for entry in missing:
-                if entry.name not in failed and sizes.get(entry.name) != entry.size:
-                    self._copied.problems.append(
-                        f"{posixpath.join(path, entry.name)}: {entry.size} bytes in the source, but"
-                        f" {sizes.get(entry.name)} in the target"
-                    )
-        return [entry.name for entry in entries if entry.is_directory]
+        if not missing:
+            return
+        sizes = {entry.name: entry.size for entry in await self._target.entries(path)}
+        for entry in missing:
+            if entry.name not in failed and sizes.get(entry.name) != entry.size:
+                self._copied.problems.append(
+                    f"{posixpath.join(path, entry.name)}: {entry.size} bytes in the source, but"
+                    f" {sizes.get(entry.name)} in the target"
+                )
 
     async def _file(self, directory: str, entry: Entry, failed: set[str]) -> None:
         path = posixpath.join(directory, entry.name)
@@ -126,3 +147,10 @@ class _Copier:
         self._copied.bytes += sum(entry.size or 0 for entry in entries)
         if entries:
             self._step.advance(len(entries))
+
+
+def _first(errors: BaseExceptionGroup[BaseException]) -> BaseException:
+    error: BaseException = errors
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error

@@ -29,22 +29,29 @@ class Digest:
         self._floats = [index for index, column in enumerate(table.columns) if column.kind is Kind.FLOAT]
         self._encode = msgspec.msgpack.Encoder().encode
 
-    def add(self, row: Sequence[Any]) -> None:
-        """Counts a row that ``values.RowReader`` has read."""
-        if self._floats:
-            row = list(row)
-            for index in self._floats:
-                value = row[index]
-                if value is not None:
-                    row[index] = value + 0.0 if value == value else math.nan
-        hashed = hashlib.blake2b(self._encode(row), digest_size=_BYTES).digest()
-        self.total = (self.total + int.from_bytes(hashed)) % _MODULUS
-        self.rows += 1
+    def add(self, rows: Sequence[Sequence[Any]]) -> None:
+        """Counts rows that ``values.RowReader`` has read."""
+        for row in map(self._plain, rows) if self._floats else rows:
+            hashed = hashlib.blake2b(self._encode(row), digest_size=_BYTES).digest()
+            self.total += int.from_bytes(hashed)
+        self.total %= _MODULUS
+        self.rows += len(rows)
 
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Digest) and (self.rows, self.total) == (other.rows, other.total)
-
-    __hash__ = None  # type: ignore[assignment]  # how Python says that a mutable value has no hash
+    def agrees_with(self, other: Digest) -> bool:
+        """Whether both stand for the same rows."""
+        return (self.rows, self.total) == (other.rows, other.total)
 
     def __str__(self) -> str:
         return f"{self.rows} rows, checksum {self.total:032x}"
+
+    def _plain(self, row: Sequence[Any]) -> Sequence[Any]:
+        for index in self._floats:
+            value = row[index]
+            if value is not None and (value == 0 or value != value):
+                changed = list(row)
+                for each in self._floats:
+                    number = changed[each]
+                    if number is not None:
+                        changed[each] = number + 0.0 if number == number else math.nan
+                return changed
+        return row

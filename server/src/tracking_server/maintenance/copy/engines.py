@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
+import psycopg
 import sqlalchemy as sa
 
 from tracking_server.exit_codes import ExitCode
 from tracking_server.maintenance.copy.failures import CopyFailed
 from tracking_server.maintenance.copy.tables import PROGRESS_TABLE, VERSION_TABLE
+from tracking_server.maintenance.database.locks import Locked, LockWait, upgrade_lock
 from tracking_server.settings_database import DatabaseKind, DatabaseUri
 from tracking_server.store.schema import Schema, SchemaState, classify, installed_revisions
 
 _SQLITE_WAIT_SECONDS = 5.0
+
+DRIVER_ERRORS = (sqlite3.Error, psycopg.Error)
+"""What drivers raise where SQLAlchemy does not stand between."""
 
 
 def open_engine(uri: DatabaseUri) -> sa.Engine:
@@ -45,6 +52,22 @@ def look(engine: sa.Engine, name: str) -> Schema:
     except (sa.exc.SQLAlchemyError, sqlite3.Error) as error:
         raise CopyFailed(f"{name} cannot be read: {reason(error)}", ExitCode.UNREACHABLE) from error
     return classify(tables - {PROGRESS_TABLE}, found, installed_revisions())
+
+
+@contextmanager
+def locked(engine: sa.Engine, name: str, whose: str) -> Iterator[None]:
+    """Keeps servers, upgrades and other copies away from a database. Raises CopyFailed when one of them uses it.
+
+    Stock MLflow's servers take no part in these locks.
+    """
+    if engine.dialect.name not in ("postgresql", "sqlite"):
+        yield
+        return
+    try:
+        with upgrade_lock(engine, wait=LockWait.NONE, alone=True):
+            yield
+    except Locked as error:
+        raise CopyFailed(f"the {whose}, {name}: {error}", ExitCode.LOCKED) from error
 
 
 def require_head(schema: Schema, name: str, whose: str) -> None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote, unquote, urlparse
 
 from tracking_server.maintenance.copy.tables import Table
@@ -23,43 +23,37 @@ _COLUMNS = {
 _TRACE_TAGS = ("mlflow.artifactLocation", "mlflow.trace.archiveLocation")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Relocation:
-    """Artifacts move from the root ``old`` to the root ``new``: paths or URIs, as a person writes them."""
+    """Artifacts move from the root ``old`` to the root ``new``: absolute paths or URIs.
+
+    ``given`` is the old root as a person writes it, for rows that name it by the same relative path.
+    """
 
     old: str
     new: str
+    given: str | None = None
 
     def relocate(self, location: str) -> str:
         """``location`` below the new root, if it is the old one or lies below it; else itself."""
-        for spelling in _spellings(self.old):
+        for spelling in self._spellings:
             if location == spelling:
                 return self.new.rstrip("/")
             if location.startswith(spelling + "/"):
                 return self.new.rstrip("/") + location[len(spelling) :]
         return location
 
-    def for_table(self, table: Table) -> Callable[[list[Any]], None] | None:
-        """What changes the locations in a row of ``table``; None for a table that holds none."""
+    @functools.cached_property
+    def _spellings(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys((*_spellings(self.old), (self.given or self.old).rstrip("/"))))
+
+    def positions(self, table: Table) -> tuple[tuple[int, Callable[..., bool] | None], ...]:
+        """Which columns of ``table`` hold locations, each with what tells by a row's values whether it does there."""
         names = [column.name for column in table.columns]
         if table.name == "trace_tags":
-            key, value = names.index("key"), names.index("value")
-
-            def change_tag(row: list[Any]) -> None:
-                if row[key] in _TRACE_TAGS and row[value] is not None:
-                    row[value] = self.relocate(row[value])
-
-            return change_tag
-        positions = [names.index(name) for name in _COLUMNS.get(table.name, ())]
-        if not positions:
-            return None
-
-        def change(row: list[Any]) -> None:
-            for position in positions:
-                if row[position] is not None:
-                    row[position] = self.relocate(row[position])
-
-        return change
+            key = names.index("key")
+            return ((names.index("value"), lambda *row: row[key] in _TRACE_TAGS),)
+        return tuple((names.index(name), None) for name in _COLUMNS.get(table.name, ()))
 
 
 def absolute_location(location: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -14,7 +14,7 @@ from tracking_server.errors import MlflowError
 from tracking_server.exit_codes import ExitCode
 from tracking_server.maintenance.copy.artifacts import Copied, copy_artifacts
 from tracking_server.maintenance.copy.checksum import Digest
-from tracking_server.maintenance.copy.engines import look, open_engine, require_head
+from tracking_server.maintenance.copy.engines import locked, look, open_engine, require_head
 from tracking_server.maintenance.copy.failures import CopyFailed, Refused
 from tracking_server.maintenance.copy.locations import Relocation
 from tracking_server.maintenance.copy.progress import Progress, Step
@@ -24,18 +24,21 @@ from tracking_server.maintenance.copy.tables import Table, check_source, read_ta
 from tracking_server.maintenance.copy.target import Target, open_target
 from tracking_server.maintenance.copy.values import CannotHold, RowReader
 from tracking_server.settings_database import DatabaseKind, DatabaseUri
-from tracking_server.store import schema
-
-_TOLD_EVERY = 2000
+from tracking_server.startup import initialise
+from tracking_server.store.schema import SchemaState
 
 
 @dataclass(frozen=True, slots=True)
 class Artifacts:
-    """Artifacts to copy along, and how rows that name their place are to change."""
+    """Artifacts to copy along into one place, and how rows that name their old one are to change.
 
-    source: ArtifactStore
+    ``only`` tells by its path whether a file of a source is an artifact; None where all are.
+    """
+
+    sources: tuple[ArtifactStore, ...]
     target: ArtifactStore
     relocation: Relocation
+    only: Callable[[str], bool] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +50,6 @@ class Order:
     artifact_root: str
     artifacts: Artifacts | None
     restart: bool = False
-    through_pooler: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +68,43 @@ def copy(order: Order, progress: Progress) -> Summary:
     began = time.monotonic()
     source_engine, target_engine = open_engine(order.source), open_engine(order.target)
     source_name, target_name = order.source.masked(), order.target.masked()
-    revision = _prepare(order, source_engine, target_engine, progress)
+    _check_uris(order)
+    if look(target_engine, target_name).state is SchemaState.EMPTY:
+        require_head(look(source_engine, source_name), source_name, "source")
+        _initialise(order, progress)
+    with locked(source_engine, source_name, "source"), locked(target_engine, target_name, "target"):
+        found = look(source_engine, source_name)
+        require_head(found, source_name, "source")
+        if not has_record(target_engine):
+            require_head(look(target_engine, target_name), target_name, "target")
+        rows, tables, copied = _copy(order, source_engine, target_engine, found.installed_head, progress)
+    return Summary(rows, tables, copied.objects, copied.bytes, round(time.monotonic() - began, 3))
+
+
+def _check_uris(order: Order) -> None:
+    if order.target.kind is DatabaseKind.OTHER:
+        raise CopyFailed(f"{order.target.masked()}: a copy goes into PostgreSQL or SQLite", ExitCode.BAD_CONFIGURATION)
+    if order.source.kind is DatabaseKind.SQLITE and not order.source.sqlite_path().exists():
+        raise CopyFailed(f"{order.source.sqlite_path()} does not exist", ExitCode.UNREACHABLE)
+    if order.source.for_sqlalchemy() == order.target.for_sqlalchemy():
+        raise CopyFailed("the source is the target", ExitCode.BAD_CONFIGURATION)
+
+
+def _initialise(order: Order, progress: Progress) -> None:
+    progress.say(f"{order.target.masked()} is empty: MLflow makes its tables")
+    asyncio.run(initialise(order.target.for_sqlalchemy(), order.artifact_root))
+
+
+def _copy(
+    order: Order, source_engine: sa.Engine, target_engine: sa.Engine, revision: str, progress: Progress
+) -> tuple[int, int, Copied]:
+    """Copies between two locked databases at ``revision``; the number of rows, of tables, and the artifacts."""
+    source_name = order.source.masked()
     tables = read_tables(target_engine)
     check_source(source_engine, tables)
     with (
         open_source(source_engine, source_name, tables) as source,
-        open_target(target_engine, target_name, tables) as target,
+        open_target(target_engine, order.target.masked(), tables) as target,
     ):
         source.check_foreign_keys()
         relocation = order.artifacts.relocation if order.artifacts else None
@@ -90,35 +123,7 @@ def copy(order: Order, progress: Progress) -> Summary:
         else:
             _require_same(target, tables, digests, progress)
             copied = _copy_artifacts(order.artifacts, progress)
-    return Summary(
-        rows=sum(digest.rows for digest in digests.values()),
-        tables=len(tables),
-        objects=copied.objects,
-        bytes=copied.bytes,
-        seconds=round(time.monotonic() - began, 3),
-    )
-
-
-def _prepare(order: Order, source_engine: sa.Engine, target_engine: sa.Engine, progress: Progress) -> str:
-    """Brings the target to where it can be copied into; returns the revision of both."""
-    if order.target.kind is DatabaseKind.OTHER:
-        raise CopyFailed(f"{order.target.masked()}: a copy goes into PostgreSQL or SQLite", ExitCode.BAD_CONFIGURATION)
-    if order.source.kind is DatabaseKind.SQLITE and not order.source.sqlite_path().exists():
-        raise CopyFailed(f"{order.source.sqlite_path()} does not exist", ExitCode.UNREACHABLE)
-    if order.source.for_sqlalchemy() == order.target.for_sqlalchemy():
-        raise CopyFailed("the source is the target", ExitCode.BAD_CONFIGURATION)
-    found = look(source_engine, order.source.masked())
-    require_head(found, order.source.masked(), "source")
-    present = look(target_engine, order.target.masked())
-    if present.state is schema.SchemaState.EMPTY:
-        progress.say(f"{order.target.masked()} is empty: MLflow makes its tables")
-        try:
-            asyncio.run(schema.initialise(order.target.for_sqlalchemy(), order.artifact_root))
-        except schema.InitialisationFailed as error:
-            raise CopyFailed(str(error), ExitCode.DATABASE_NOT_READY) from error
-    elif not has_record(target_engine):
-        require_head(present, order.target.masked(), "target")
-    return found.installed_head
+    return sum(digest.rows for digest in digests.values()), len(tables), copied
 
 
 def _check(
@@ -131,14 +136,12 @@ def _check(
         for table in tables:
             digest = digests[table.name] = Digest(table)
             reader = readers[table.name]
-            for number, raw in enumerate(source.rows(table), 1):
+            for raw in source.rows(table):
                 try:
                     digest.add(reader.read(raw))
-                except CannotHold as error:
-                    problems.append(str(error))
-                if number % _TOLD_EVERY == 0:
-                    step.advance(_TOLD_EVERY, table.name)
-            step.advance(digest.rows % _TOLD_EVERY, table.name)
+                except CannotHold:
+                    problems += reader.problems(raw)
+                step.advance(len(raw), table.name)
     if problems:
         raise Refused("the target cannot hold these rows; nothing was written:", problems)
     return digests
@@ -166,9 +169,9 @@ def _load(
             if before.whole:
                 step.advance(digests[table.name].rows, table.name)
                 continue
-            read = readers[table.name].read
-            pairs = ((raw, read(raw)) for raw in source.rows(table, before.last, ordered=True))
-            for count in target.load(table, pairs):
+            reader = readers[table.name]
+            batches = ((raw, reader.read(raw)) for raw in source.rows(table, before.last, ordered=True))
+            for count in target.load(table, batches):
                 step.advance(count, table.name)
 
 
@@ -177,7 +180,7 @@ def _verify(target: Target, tables: Sequence[Table], expected: Mapping[str, Dige
     different = [
         f"{table.name}: {expected[table.name]} in the source, {found} in the target"
         for table, found in _digests(target, tables, expected, progress)
-        if found != expected[table.name]
+        if not found.agrees_with(expected[table.name])
     ]
     if different:
         raise Refused(
@@ -188,7 +191,7 @@ def _verify(target: Target, tables: Sequence[Table], expected: Mapping[str, Dige
 def _require_same(target: Target, tables: Sequence[Table], expected: Mapping[str, Digest], progress: Progress) -> None:
     """A copy that ended may be asked for again, when nobody remembers its end; other data is never touched."""
     for table, found in _digests(target, tables, expected, progress):
-        if found != expected[table.name]:
+        if not found.agrees_with(expected[table.name]):
             raise CopyFailed(
                 f"{target.name} holds data that is not the source's (first in {table.name}); a copy goes into an empty"
                 " database, or one that MLflow has only just made"
@@ -203,11 +206,9 @@ def _digests(
             digest = Digest(table)
             # Read as a row of the target, where nothing is to change any more.
             reader = RowReader(table, target.dialect)
-            for number, raw in enumerate(target.rows(table), 1):
+            for raw in target.rows(table):
                 digest.add(reader.read(raw))
-                if number % _TOLD_EVERY == 0:
-                    step.advance(_TOLD_EVERY, table.name)
-            step.advance(digest.rows % _TOLD_EVERY, table.name)
+                step.advance(len(raw), table.name)
             yield table, digest
 
 
@@ -220,8 +221,12 @@ def _copy_artifacts(artifacts: Artifacts | None, progress: Progress) -> Copied:
 
 async def _checked_copy(artifacts: Artifacts, step: Step) -> Copied:
     try:
-        await artifacts.source.check()
         await artifacts.target.check()
     except MlflowError as error:
-        raise CopyFailed(f"the artifact storage cannot be used: {error}", ExitCode.UNREACHABLE) from error
-    return await copy_artifacts(artifacts.source, artifacts.target, step)
+        raise CopyFailed(f"the artifacts' target cannot be used: {error}", ExitCode.UNREACHABLE) from error
+    copied = Copied()
+    for source in artifacts.sources:
+        more = await copy_artifacts(source, artifacts.target, step, artifacts.only)
+        copied.objects += more.objects
+        copied.bytes += more.bytes
+    return copied

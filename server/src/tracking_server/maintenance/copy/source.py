@@ -10,20 +10,20 @@ from typing import Any
 import sqlalchemy as sa
 
 from tracking_server.exit_codes import ExitCode
-from tracking_server.maintenance.copy.engines import reason
+from tracking_server.maintenance.copy.engines import DRIVER_ERRORS, reason
 from tracking_server.maintenance.copy.failures import CopyFailed, Refused
 from tracking_server.maintenance.copy.tables import Kind, Table
+from tracking_server.maintenance.copy.values import Row
 
 _ROWS_AT_A_TIME = 2000
 _LARGE_ROWS_AT_A_TIME = 50
-
-Row = Sequence[Any]
+_LOCK_SECONDS = 5
 
 
 def read_rows(
     connection: sa.Connection, table: Table, after: Row | None = None, *, ordered: bool = False
-) -> Iterator[Row]:
-    """The table's rows as the driver gives them; ``ordered`` by primary key, and then only those ``after`` a key."""
+) -> Iterator[Sequence[Row]]:
+    """The table's rows as the driver gives them, in batches; ``ordered`` by key, and then only ``after`` a key."""
     # Columns without a type, so that SQLAlchemy changes nothing; PostgreSQL's driver would parse JSON.
     is_postgres = connection.dialect.name == "postgresql"
     columns = [
@@ -37,9 +37,30 @@ def read_rows(
         if after is not None:
             statement = statement.where(sa.tuple_(*key) > sa.tuple_(*_key_values(connection, table, after)))
     size = _LARGE_ROWS_AT_A_TIME if any(column.is_unbounded for column in table.columns) else _ROWS_AT_A_TIME
-    options = {"stream_results": True, "max_row_buffer": size}
-    for rows in connection.execute(statement, execution_options=options).partitions(size):
-        yield from rows
+    cursor = _cursor(connection, statement)
+    try:
+        while rows := cursor.fetchmany(size):
+            yield rows
+    finally:
+        cursor.close()
+
+
+def _cursor(connection: sa.Connection, statement: sa.Select[*tuple[Any, ...]]) -> Any:
+    """A cursor that reads as it goes: the driver's own, because SQLAlchemy's rows take three times as long."""
+    if not connection.in_transaction():
+        connection.begin()
+    compiled = statement.compile(dialect=connection.dialect)
+    raw: Any = connection.connection.driver_connection
+    match connection.dialect.name:
+        case "sqlite":
+            return raw.execute(str(compiled), [compiled.params[name] for name in compiled.positiontup or ()])
+        case "postgresql":
+            # With a name it is the server's.
+            cursor = raw.cursor(name="tracking_server_copy")
+            cursor.execute(str(compiled), compiled.params)
+            return cursor
+        case _:
+            return connection.execute(statement, execution_options={"stream_results": True})
 
 
 def _key_values(connection: sa.Connection, table: Table, after: Row) -> list[Any]:
@@ -60,11 +81,11 @@ class Source:
         self._dialect = connection.dialect.name
         self.name = name
 
-    def rows(self, table: Table, after: Row | None = None, *, ordered: bool = False) -> Iterator[Row]:
+    def rows(self, table: Table, after: Row | None = None, *, ordered: bool = False) -> Iterator[Sequence[Row]]:
         """As ``read_rows``. Raises CopyFailed."""
         try:
             yield from read_rows(self._connection, table, after, ordered=ordered)
-        except (sa.exc.SQLAlchemyError, UnicodeDecodeError) as error:
+        except (sa.exc.SQLAlchemyError, *DRIVER_ERRORS, UnicodeDecodeError) as error:
             raise CopyFailed(f"{self.name}, {table.name}: {reason(error)}") from error
 
     def last_of_sequence(self, table: Table) -> int:
@@ -123,10 +144,13 @@ def _keep_unchanged(connection: sa.Connection, tables: Sequence[Table]) -> None:
         case "postgresql":
             quote = connection.dialect.identifier_preparer.quote
             connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+            connection.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = 0")
             names = ", ".join(quote(table.name) for table in tables)
             connection.exec_driver_sql(f"LOCK TABLE {names} IN SHARE MODE NOWAIT")
         case _:
-            connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+            quote = connection.dialect.identifier_preparer.quote
+            connection.exec_driver_sql(f"SET SESSION lock_wait_timeout = {_LOCK_SECONDS}")
+            connection.exec_driver_sql("LOCK TABLES " + ", ".join(f"{quote(table.name)} READ" for table in tables))
 
 
 def take_sqlite_file(connection: sa.Connection) -> None:

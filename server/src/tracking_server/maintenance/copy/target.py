@@ -5,21 +5,20 @@ As long as its copy is unfinished it has no revision, so that no server, ours or
 
 from __future__ import annotations
 
-import sqlite3
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
-import psycopg
 import sqlalchemy as sa
 
 from tracking_server.exit_codes import ExitCode
-from tracking_server.maintenance.copy.engines import reason
+from tracking_server.maintenance.copy.engines import DRIVER_ERRORS, reason
 from tracking_server.maintenance.copy.failures import CopyFailed
 from tracking_server.maintenance.copy.record import Done, Record, has_record
-from tracking_server.maintenance.copy.source import Row, read_rows, sequence_of, take_sqlite_file
+from tracking_server.maintenance.copy.source import read_rows, sequence_of, take_sqlite_file
 from tracking_server.maintenance.copy.tables import VERSION_TABLE, Column, Kind, Table
+from tracking_server.maintenance.copy.values import Row
 
 _ROWS_PER_COMMIT = 50_000
 _BYTES_PER_COMMIT = 32 * 1024 * 1024
@@ -34,27 +33,26 @@ _FRESH: dict[str, sa.ColumnElement[bool]] = {
 }
 
 
-class Batch:
+class Commit:
     """The rows of one commit, taken one by one; afterwards the last raw row, and how many there were."""
 
-    def __init__(self, pairs: Iterator[tuple[Row, Row]], large: Sequence[int]) -> None:
-        self._pairs = pairs
+    def __init__(self, batches: Iterator[tuple[Sequence[Row], Sequence[Row]]], large: Sequence[int]) -> None:
+        self._batches = batches
         self._large = large
-        self.raw: Row | None = None
+        self.last: Row | None = None
         self.count = 0
-        self.is_last = False
+        self.is_final = False
 
     def __iter__(self) -> Iterator[Row]:
         weight = 0
-        for raw, row in self._pairs:
-            self.raw = raw
-            self.count += 1
-            yield row
-            for index in self._large:
-                weight += len(row[index] or "")
+        for raw, rows in self._batches:
+            yield from rows
+            self.last = raw[-1]
+            self.count += len(rows)
+            weight += sum(len(row[index] or "") for row in rows for index in self._large)
             if self.count >= _ROWS_PER_COMMIT or weight >= _BYTES_PER_COMMIT:
                 return
-        self.is_last = True
+        self.is_final = True
 
 
 class Target(ABC):
@@ -105,25 +103,25 @@ class Target(ABC):
             self._record.drop()
             self._record.create(identity, self._tables)
 
-    def load(self, table: Table, pairs: Iterable[tuple[Row, Row]]) -> Iterator[int]:
-        """Writes rows in the order of their keys, each given as the source has it and as it is to be written.
+    def load(self, table: Table, batches: Iterable[tuple[Sequence[Row], Sequence[Row]]]) -> Iterator[int]:
+        """Writes rows in the order of their keys: batches of rows as the source has them, and as they are written.
 
         Yields the number of rows of each commit; what was committed is not written again after a kill.
         """
-        rest = iter(pairs)
+        rest = iter(batches)
         large = [index for index, column in enumerate(table.columns) if column.is_unbounded]
         whole = False
         while not whole:
-            batch = Batch(rest, large)
+            commit = Commit(rest, large)
             with self._transaction(table):
-                self._write(table, batch)
-                whole = batch.is_last
-                key = None if batch.raw is None else [batch.raw[position] for position in table.key_positions]
+                self._write(table, commit)
+                whole = commit.is_final
+                key = None if commit.last is None else [commit.last[position] for position in table.key_positions]
                 self._record.note(table, key, whole)
-            yield batch.count
+            yield commit.count
 
-    def rows(self, table: Table) -> Iterator[Row]:
-        """The rows that were written, as the driver gives them."""
+    def rows(self, table: Table) -> Iterator[Sequence[Row]]:
+        """The rows that were written, as the driver gives them, in batches."""
         return read_rows(self._connection, table)
 
     def finish(self, revision: str, sequences: Mapping[str, int]) -> None:
@@ -149,7 +147,7 @@ class Target(ABC):
         """A transaction around writes, to ``table`` if any. Raises CopyFailed for what the database refuses."""
 
     @abstractmethod
-    def _write(self, table: Table, batch: Batch) -> None: ...
+    def _write(self, table: Table, rows: Commit) -> None: ...
 
     @abstractmethod
     def _set_sequence(self, table: Table, column: Column, last: int) -> None: ...
@@ -187,10 +185,10 @@ class PostgresTarget(Target):
         try:
             with self._connection.begin():
                 yield
-        except (psycopg.Error, sa.exc.DBAPIError) as error:
+        except (*DRIVER_ERRORS, sa.exc.DBAPIError) as error:
             raise self._refusal(table, error) from error
 
-    def _write(self, table: Table, batch: Batch) -> None:
+    def _write(self, table: Table, rows: Commit) -> None:
         quote = self._connection.dialect.identifier_preparer.quote
         names = ", ".join(quote(column.name) for column in table.columns)
         raw: Any = self._connection.connection.driver_connection
@@ -199,7 +197,7 @@ class PostgresTarget(Target):
             cursor.copy(f"COPY {quote(table.name)} ({names}) FROM STDIN (FORMAT BINARY)") as copy,
         ):
             copy.set_types([self._type(column) for column in table.columns])
-            for row in batch:
+            for row in rows:
                 copy.write_row(row)
 
     def _type(self, column: Column) -> str:
@@ -236,17 +234,17 @@ class SqliteTarget(Target):
             self._connection.exec_driver_sql("BEGIN IMMEDIATE")
             yield
             self._connection.commit()
-        except (sqlite3.Error, sa.exc.DBAPIError) as error:
+        except (*DRIVER_ERRORS, sa.exc.DBAPIError) as error:
             raise self._refusal(table, error) from error
         finally:
             self._connection.rollback()
 
-    def _write(self, table: Table, batch: Batch) -> None:
+    def _write(self, table: Table, rows: Commit) -> None:
         insert = sa.insert(sa.table(table.name, *(sa.column(column.name) for column in table.columns)))
         dates = [index for index, column in enumerate(table.columns) if column.kind is Kind.DATE]
-        rows = (_with_text_dates(row, dates) for row in batch) if dates else batch
+        written = (_with_text_dates(row, dates) for row in rows) if dates else rows
         raw: Any = self._connection.connection.driver_connection
-        raw.executemany(str(insert.compile(dialect=self._connection.dialect)), rows)
+        raw.executemany(str(insert.compile(dialect=self._connection.dialect)), written)
 
     def _set_sequence(self, table: Table, column: Column, last: int) -> None:
         raise AssertionError("SQLite has no sequences")
