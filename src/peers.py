@@ -80,7 +80,7 @@ class Peers:
         return self._app.get(kind)
 
     def adopt(self, kind: Kind, identity: str) -> None:
-        self._write_app({kind: identity})
+        self._write_app({str(kind): identity})
 
     def released(self, kind: Kind) -> str | None:
         """The identity for which the holder gave its embedded data up."""
