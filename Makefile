@@ -15,7 +15,10 @@ PEBBLE := $(TOOLS)/pebble-v1.32.1
 LOCK := $(BIN)/uv pip compile --quiet --no-config --universal --python-version 3.11 --generate-hashes \
 	--custom-compile-command "make lock"
 
-CODE := $(wildcard conftest.py server/src server/tests src lib tests bench)
+CODE := $(wildcard conftest.py server/src server/tests src lib tests tools bench)
+
+# Where `make image` puts the image: the registry add-on of MicroK8s. bundle.yaml names it too.
+IMAGE ?= localhost:32000/mlflow-tracking-server
 PYTEST_ARGS ?=
 # Tests that share servers stay in one process, which starts them once (conftest.py).
 PROCESSES ?= --numprocesses 2 --dist loadgroup
@@ -28,7 +31,7 @@ endef
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help serve bench wrk test test-all lint format lock setup browser network clean
+.PHONY: help serve bench wrk test test-all lint format lock reference charm image functional setup browser network clean
 
 help:  ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -57,6 +60,36 @@ lock: $(VENV)/.python  ## Compile the requirements files anew (ARGS="--upgrade" 
 	$(LOCK) $(ARGS) --group charm --output-file requirements.txt
 	$(LOCK) $(ARGS) --group functional --output-file requirements-functional.txt
 	$(LOCK) $(ARGS) --group dev --constraint server/requirements.txt --constraint requirements.txt --output-file requirements-dev.txt
+
+reference: $(VENV)/.dev  ## Write docs/reference.md anew, from the charm's YAML files
+	@$(BIN)/python -m tools.charm_reference > docs/reference.md.new && mv docs/reference.md.new docs/reference.md
+
+charm:  ## Pack ./mlflow-tracking-k8s.charm (needs charmcraft and LXD)
+	@command -v charmcraft >/dev/null || { echo 'charmcraft is needed: sudo snap install charmcraft --classic' >&2; exit 1; }
+	rm -f mlflow-tracking-k8s*.charm
+	charmcraft pack
+	mv mlflow-tracking-k8s_*.charm mlflow-tracking-k8s.charm
+
+image:  ## Pack the charm's image and push it to IMAGE=… (needs rockcraft and LXD)
+	@command -v rockcraft >/dev/null || { echo 'rockcraft is needed: sudo snap install rockcraft --classic' >&2; exit 1; }
+	rm -f server/mlflow-tracking-server_*.rock
+	cd server && rockcraft pack
+	rockcraft.skopeo --insecure-policy copy $(if $(filter localhost:%,$(IMAGE)),--dest-tls-verify=false) \
+		oci-archive:$$(echo server/mlflow-tracking-server_*.rock) \
+		docker://$(IMAGE):$$(sed -n 's/^version: "\(.*\)"/\1/p' server/rockcraft.yaml)
+
+# An environment of its own, because pytest-operator holds pytest back.
+functional: $(VENV)/.functional  ## Test on a real controller (needs juju 3.6 on MicroK8s, and make charm image)
+	@command -v juju >/dev/null || { echo 'juju is needed: sudo snap install juju --channel 3.6/stable' >&2; exit 1; }
+	@juju whoami >/dev/null || { echo 'A controller is needed: juju bootstrap microk8s' >&2; exit 1; }
+	@test -e mlflow-tracking-k8s.charm || { echo 'The charm is needed: make charm image' >&2; exit 1; }
+	$(VENV)/functional/bin/pytest -c tests/functional/pytest.ini tests/functional $(PYTEST_ARGS)
+
+$(VENV)/.functional: $(VENV)/.python requirements-functional.txt
+	@echo "Installing the tools of the functional tests"
+	@$(BIN)/python -m venv --clear $(VENV)/functional
+	@$(VENV)/functional/bin/pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements-functional.txt
+	@touch $@
 
 bench: $(VENV)/.dev wrk  ## Measure against stock MLflow (ARGS="--runs 20000 --json results.json")
 	PYTHONPATH=server/tests $(BIN)/python -m bench $(ARGS)
