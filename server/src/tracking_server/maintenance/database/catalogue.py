@@ -15,11 +15,15 @@ from tracking_server.store.database import Dialect
 
 
 class Revision(msgspec.Struct, frozen=True):
-    """One of MLflow's schema revisions. ``since`` is the first release (``2.19``) that has it."""
+    """One of MLflow's schema revisions. ``since`` is the first release (``2.19``) that has it.
+
+    ``reads`` names the tables whose rows it looks at, to change rows one by one.
+    """
 
     revision: str
     description: str
     since: str
+    reads: list[str]
     postgresql: list[str]
     sqlite: list[str]
 

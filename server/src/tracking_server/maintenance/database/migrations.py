@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any, Protocol
 
 import mlflow.store.model_registry.dbmodels.models
@@ -20,11 +20,12 @@ from alembic.config import Config as AlembicConfig
 from alembic.runtime.environment import EnvironmentContext
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from mlflow.exceptions import MlflowException
 from mlflow.store.db.base_sql_model import Base
 from mlflow.store.tracking.dbmodels.initial_models import Base as InitialBase
+from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
-OWN_PREFIX = "tracking_server_"
-"""What the names of our own indexes begin with."""
+from tracking_server.maintenance.database.engine import UnknownRevision
 
 # What MLflow's code cannot do without; other differences are told and do not undo an upgrade.
 _ESSENTIAL = ("add_table", "add_column")
@@ -32,35 +33,11 @@ _ESSENTIAL = ("add_table", "add_column")
 _SURPLUS = ("remove_table", "remove_index", "remove_column", "remove_constraint", "remove_fk", "remove_table_comment")
 
 
-class UnknownRevision(Exception):
-    """The database's revision is none of the installed MLflow's, or its tables are not MLflow's."""
-
-
-class WrongSchema(Exception):
-    """After the migrations the schema lacks tables or columns of MLflow's models."""
+_READ = re.compile(r'(?:FROM|JOIN) "?(\w+)"?', re.IGNORECASE)
 
 
 class _Applied(Protocol):
     def __call__(self, revision: str) -> None: ...
-
-
-def make_engine(uri: str) -> sa.Engine:
-    """An engine whose transactions hold DDL too, on SQLite as on PostgreSQL."""
-    url = sa.make_url(uri)
-    if url.get_backend_name() != "sqlite":
-        # No prepared statements, which a pooler in transaction mode may not know.
-        return sa.create_engine(url, poolclass=sa.NullPool, connect_args={"prepare_threshold": None})
-    engine = sa.create_engine(url, poolclass=sa.NullPool, connect_args={"timeout": 30})
-
-    @sa.event.listens_for(engine, "connect")
-    def leave_transactions_to_us(connection: Any, record: object) -> None:
-        connection.isolation_level = None
-
-    @sa.event.listens_for(engine, "begin")
-    def begin(connection: sa.Connection) -> None:
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
-
-    return engine
 
 
 def head() -> str:
@@ -114,6 +91,14 @@ def upgrade(connection: sa.Connection, applied: _Applied, destination: str = "he
         environment.run_migrations()
 
 
+def make_default_experiment(uri: str, artifact_root: str) -> None:
+    """Makes the Default experiment, where there is none, as ``mlflow server`` does. Raises RuntimeError."""
+    try:
+        SqlAlchemyStore(uri, artifact_root)
+    except MlflowException as error:
+        raise RuntimeError(str(error)) from error
+
+
 def differences(connection: sa.Connection) -> tuple[list[str], list[str]]:
     """What the schema lacks of MLflow's models: what is essential, and what is not, each in words."""
     essential: list[str] = []
@@ -125,21 +110,28 @@ def differences(connection: sa.Connection) -> tuple[list[str], list[str]]:
     return essential, other
 
 
-@contextlib.contextmanager
-def recorded(engine: sa.Engine, record: Callable[[str], None]) -> Iterator[None]:
-    """Hands every statement that changes something to ``record``, with its values written out."""
-    reading = ("SELECT", "PRAGMA", "BEGIN", "SHOW", "WITH")
+class Recording:
+    """What migrations did: the statements that change something, and the tables whose rows they read."""
 
-    def before(connection: Any, cursor: Any, statement: str, parameters: Any, *_: object) -> None:
+    def __init__(self) -> None:
+        self.statements: list[str] = []
+        self.reads: set[str] = set()
+
+    @contextlib.contextmanager
+    def of(self, engine: sa.Engine) -> Iterator[None]:
+        """Listens to ``engine`` while open."""
+        sa.event.listen(engine, "before_cursor_execute", self._before)
+        try:
+            yield
+        finally:
+            sa.event.remove(engine, "before_cursor_execute", self._before)
+
+    def _before(self, connection: Any, cursor: Any, statement: str, parameters: Any, *_: object) -> None:
         text = " ".join(statement.split())
-        if not text.upper().startswith(reading) and "alembic_version" not in text:
-            record(_written_out(text, parameters))
-
-    sa.event.listen(engine, "before_cursor_execute", before)
-    try:
-        yield
-    finally:
-        sa.event.remove(engine, "before_cursor_execute", before)
+        if text.upper().startswith(("SELECT", "WITH")):
+            self.reads.update(name for name in _READ.findall(text) if name in Base.metadata.tables)
+        elif not text.upper().startswith(("PRAGMA", "BEGIN", "SHOW")) and "alembic_version" not in text:
+            self.statements.append(_written_out(text, parameters))
 
 
 def script_config() -> AlembicConfig:

@@ -15,11 +15,10 @@ from collections.abc import Iterator
 
 import msgspec
 import sqlalchemy as sa
-from mlflow.exceptions import MlflowException
-from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
-from tracking_server.maintenance.database import migrations, preparing
+from tracking_server.maintenance.database import preparing
 from tracking_server.maintenance.database.catalogue import catalogue
+from tracking_server.maintenance.database.engine import UnknownRevision, WrongSchema, make_engine
 from tracking_server.maintenance.database.locks import Locked, LockWait, upgrade_lock
 from tracking_server.maintenance.database.messages import Done, Event, Failed, FailureKind, Mode, Order, Stage
 
@@ -37,19 +36,22 @@ def main() -> None:
         _tell(_run(order))
     except Locked as error:
         _fail(FailureKind.LOCKED, str(error))
-    except migrations.UnknownRevision as error:
+    except UnknownRevision as error:
         _fail(FailureKind.SCHEMA, str(error))
-    except migrations.WrongSchema as error:
+    except WrongSchema as error:
         _fail(FailureKind.SCHEMA, f"the upgraded schema is not MLflow's, so nothing was changed: {error}")
-    except (sa.exc.SQLAlchemyError, MlflowException, OSError, ValueError, RuntimeError) as error:
+    except (sa.exc.SQLAlchemyError, OSError, ValueError, RuntimeError) as error:
         # One line: the rest of what SQLAlchemy says is the statement, and where to read about the class of error.
         _fail(FailureKind.DATABASE, str(error).partition("\n")[0])
 
 
 def _run(order: Order) -> Done:
-    engine = migrations.make_engine(order.uri)
+    engine = make_engine(order.uri)
     wait = LockWait.PATIENT if order.mode is Mode.INITIALISE else LockWait.NONE
     with upgrade_lock(engine, wait=wait, alone=order.mode is Mode.OFFLINE):
+        # Here, because it loads MLflow, for seconds, which a locked database need not wait for.
+        from tracking_server.maintenance.database import migrations
+
         with engine.connect() as connection:
             before = migrations.revision_of(connection)
         target = migrations.head()
@@ -60,8 +62,7 @@ def _run(order: Order) -> Done:
             return Done(before, before, 0, [])
         done = _upgrade(engine, order, before, target) if before != target else Done(before, target, 0, [])
         if order.artifact_root is not None:
-            # It makes the Default experiment, as `mlflow server` does.
-            SqlAlchemyStore(order.uri, order.artifact_root)
+            migrations.make_default_experiment(order.uri, order.artifact_root)
         return done
 
 
@@ -79,6 +80,8 @@ def _upgrade(engine: sa.Engine, order: Order, before: str | None, target: str) -
 
 
 def _once(engine: sa.Engine, mode: Mode, before: str | None, target: str) -> Done:
+    from tracking_server.maintenance.database import migrations
+
     count = 0
 
     def applied(revision: str) -> None:
@@ -94,7 +97,7 @@ def _once(engine: sa.Engine, mode: Mode, before: str | None, target: str) -> Don
         _tell(Stage("comparing the schema with MLflow's models"))
         essential, other = migrations.differences(connection)
         if essential:
-            raise migrations.WrongSchema("; ".join(essential))
+            raise WrongSchema("; ".join(essential))
         _tell(Stage("committing"))
     known = catalogue().known_differences[engine.dialect.name]
     return Done(before, target, count, [difference for difference in other if difference not in known])

@@ -5,9 +5,9 @@ python -m tracking_server.maintenance.database.record sqlite:////tmp/empty.db po
 
 from __future__ import annotations
 
+import contextlib
 import re
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
@@ -15,6 +15,7 @@ import sqlalchemy as sa
 
 from tracking_server.maintenance.database import migrations
 from tracking_server.maintenance.database.catalogue import Catalogue, Revision
+from tracking_server.maintenance.database.engine import make_engine
 
 # The first release with each revision, as MLflow's wheels show; a revision that is not named came with the one before.
 FIRST_RELEASES = {
@@ -64,39 +65,49 @@ _NOW = re.compile(r"\b1[78]\d{11}\b")
 
 def record(uris: list[str]) -> Catalogue:
     """Runs every migration on the empty databases at ``uris``, one of SQLite and one of PostgreSQL."""
-    statements: dict[str, dict[str, list[str]]] = {}
+    recordings: dict[str, dict[str, migrations.Recording]] = {}
     differences: dict[str, list[str]] = {}
     for uri in uris:
-        engine = migrations.make_engine(uri)
-        statements[engine.dialect.name], differences[engine.dialect.name] = _run(engine)
-    return Catalogue(_revisions(statements), differences)
+        engine = make_engine(uri)
+        recordings[engine.dialect.name], differences[engine.dialect.name] = _run(engine)
+    since = ""
+    found = []
+    for revision, description in migrations.history():
+        since = FIRST_RELEASES.get(revision, since)
+        each = {dialect: recording[revision] for dialect, recording in recordings.items()}
+        reads = sorted(set().union(*(recording.reads for recording in each.values())))
+        statements = {dialect: _timeless(recording.statements) for dialect, recording in each.items()}
+        found.append(Revision(revision, description, since, reads, **statements))
+    return Catalogue(found, differences)
 
 
-def _run(engine: sa.Engine) -> tuple[dict[str, list[str]], list[str]]:
-    found: dict[str, list[str]] = {}
-    current: list[str] = []
+def _run(engine: sa.Engine) -> tuple[dict[str, migrations.Recording], list[str]]:
+    found: dict[str, migrations.Recording] = {}
+    with contextlib.ExitStack() as listening:
 
-    def applied(revision: str) -> None:
-        found[revision] = [_NOW.sub("<now>", statement) for statement in current]
-        current.clear()
+        def listen() -> migrations.Recording:
+            listening.close()
+            recording = migrations.Recording()
+            listening.enter_context(recording.of(engine))
+            return recording
 
-    with migrations.recorded(engine, current.append), engine.connect() as connection, connection.begin():
-        migrations.upgrade(connection, applied)
-        essential, other = migrations.differences(connection)
+        current = listen()
+
+        def applied(revision: str) -> None:
+            nonlocal current
+            found[revision] = current
+            current = listen()
+
+        with engine.connect() as connection, connection.begin():
+            migrations.upgrade(connection, applied)
+            essential, other = migrations.differences(connection)
     if essential:
         raise RuntimeError(f"MLflow's migrations lack {essential}")
     return found, other
 
 
-def _revisions(statements: Mapping[str, Mapping[str, list[str]]]) -> list[Revision]:
-    since = ""
-    found = []
-    for revision, description in migrations.history():
-        since = FIRST_RELEASES.get(revision, since)
-        found.append(
-            Revision(revision, description, since, statements["postgresql"][revision], statements["sqlite"][revision])
-        )
-    return found
+def _timeless(statements: list[str]) -> list[str]:
+    return [_NOW.sub("<now>", statement) for statement in statements]
 
 
 def main() -> None:

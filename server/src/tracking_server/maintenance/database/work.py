@@ -60,7 +60,8 @@ class RevisionWork:
 
 def work_of(revision: Revision, dialect: Dialect, sizes: Sizes) -> RevisionWork:
     """What ``revision`` does to tables of these sizes. A table that is not there yet costs nothing."""
-    found = dict.fromkeys(
+    found = dict.fromkeys(_step("update", table, sizes) for table in revision.reads if table in sizes)
+    found |= dict.fromkeys(
         step for statement in revision.statements(dialect) for step in _steps(statement, dialect, sizes)
     )
     steps = tuple(found)
@@ -86,14 +87,18 @@ def _steps(statement: str, dialect: Dialect, sizes: Sizes) -> Iterable[Step]:
     if kind_and_table is None:
         return
     kind, table = kind_and_table
-    rows, size = sizes.get(table, (0, 0))
-    speed = _ROWS_PER_SECOND.get(kind)
-    seconds = 0.0 if speed is None else (rows or 0) / speed
-    yield Step(kind, table, rows, size, round(seconds, 1), seconds > _BRIEFLY)
+    yield _step(kind, table, sizes)
     for referenced in _REFERENCED.findall(statement) if kind == "create table" else ():
         # Its rows are not touched: the lock of an instant is what there is to tell.
         if sizes.get(referenced, (0, 0))[0]:
             yield Step("reference", referenced, 0, 0, 0.0, False)
+
+
+def _step(kind: str, table: str, sizes: Sizes) -> Step:
+    rows, size = sizes.get(table, (0, 0))
+    speed = _ROWS_PER_SECOND.get(kind)
+    seconds = 0.0 if speed is None else (rows or 0) / speed
+    return Step(kind, table, rows, size, round(seconds, 1), seconds > _BRIEFLY)
 
 
 def _classified(statement: str, dialect: Dialect) -> tuple[str, str] | None:
