@@ -20,6 +20,7 @@ from tracking_server import startup
 from tracking_server.config import Config
 from tracking_server.exit_codes import ExitCode, FatalError
 from tracking_server.listener import address_of, listen
+from tracking_server.maintenance.gc.scheduled import keep_collecting
 from tracking_server.store.serving_lock import ServingLock
 from tracking_server.upstream.process import StockProcess
 from tracking_server.upstream.socket_directory import SocketDirectory, SocketDirectoryError
@@ -121,6 +122,8 @@ class _Supervisor:
         if self._stock is not None:
             # Only now: it needs the database, and would take the processor from the workers while they start.
             self._tasks.append(asyncio.create_task(self._stock.run()))
+        if self._config.gc.schedule is not None:
+            self._tasks.append(asyncio.create_task(keep_collecting(self._config)))
         await self._first(stopped)
 
     async def _before(self, stopped: asyncio.Task[Any], work: Coroutine[Any, Any, None]) -> bool:

@@ -10,7 +10,7 @@ from importlib import metadata
 
 import msgspec
 
-from tracking_server import __version__
+from tracking_server import __version__, gc_metrics
 from tracking_server.artifacts.s3 import S3BucketStore
 from tracking_server.errors import ForwardRequest, MlflowError
 from tracking_server.metrics import exposition
@@ -85,6 +85,7 @@ async def ready(request: Request, services: Services) -> Answer:
 async def metrics(request: Request, services: Services) -> Answer:
     """All workers' counts in Prometheus's text format."""
     text = exposition(services.metrics.of_all_workers())
+    text += gc_metrics.exposition(services.config.stock.socket_directory)
     return text_response(text, content_type=b"text/plain; version=0.0.4; charset=utf-8")
 
 

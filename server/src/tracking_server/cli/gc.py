@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import click
 
@@ -12,8 +14,11 @@ from tracking_server import logs
 from tracking_server.cli.options import SettingsCommand, with_settings
 from tracking_server.config import LogLevel
 from tracking_server.exit_codes import ExitCode
-from tracking_server.maintenance.gc.summary import Summary
+from tracking_server.maintenance.gc.summary import Kept
 from tracking_server.settings_loader import Loaded
+
+if TYPE_CHECKING:
+    from tracking_server.maintenance.gc.orphans import OrphanReport
 
 _SHOWN_KEPT = 20
 
@@ -49,6 +54,12 @@ def _ids(context: click.Context, parameter: click.Parameter, value: str | None) 
     metavar="NUMBER",
     help="Delete at most so many rows and artifacts a second.",
 )
+@click.option(
+    "--orphans",
+    is_flag=True,
+    help="Collect nothing; report artifacts that no row names, and rows whose artifacts are gone.",
+)
+@click.option("--delete-orphans", is_flag=True, help="As --orphans, and delete those artifacts.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as one JSON object.")
 @click.pass_context
 def command(
@@ -63,6 +74,8 @@ def command(
     dry_run: bool,
     limit: int | None,
     rate: float | None,
+    orphans: bool,
+    delete_orphans: bool,
     as_json: bool,
 ) -> None:
     """Delete for good what was deleted in MLflow: runs, logged models and experiments, with their artifacts.
@@ -77,13 +90,18 @@ def command(
     """
     # Here, because they load the drivers.
     from tracking_server.maintenance.gc.collect import Limits
-    from tracking_server.maintenance.gc.command import run
+    from tracking_server.maintenance.gc.command import run, run_orphans
     from tracking_server.maintenance.gc.selection import Request
 
     config = loaded.config
     logs.setup(replace(config.logging, level=max(LogLevel.WARNING, config.logging.level, key=list(LogLevel).index)))
     for warning in loaded.warnings:
         click.echo(f"warning: {warning}", err=True)
+    if orphans or delete_orphans:
+        report = asyncio.run(run_orphans(config, delete=delete_orphans and not dry_run))
+        _tell_kept(report.kept)
+        click.echo(json.dumps(report.as_data()) if as_json else _described(report))
+        ctx.exit(ExitCode.GC_INCOMPLETE if report.kept else ExitCode.OK)
     request = Request(
         older_than=config.gc.older_than,
         run_ids=run_ids,
@@ -94,24 +112,25 @@ def command(
         only=only,
     )
     summary = asyncio.run(run(config, request, Limits(limit, rate), dry_run=dry_run))
-    _tell_kept(summary)
-    click.echo(json.dumps(summary.as_data()) if as_json else _sentence(summary))
+    _tell_kept(summary.kept)
+    click.echo(json.dumps(summary.as_data()) if as_json else summary.sentence().capitalize() + ".")
     ctx.exit(ExitCode.GC_INCOMPLETE if summary.kept else ExitCode.OK)
 
 
-def _tell_kept(summary: Summary) -> None:
-    for kept in summary.kept[:_SHOWN_KEPT]:
-        click.echo(f"kept {kept.id}: {kept.reason}", err=True)
-    if len(summary.kept) > _SHOWN_KEPT:
-        click.echo(f"kept {len(summary.kept) - _SHOWN_KEPT} more; --json names all", err=True)
+def _tell_kept(kept: Sequence[Kept]) -> None:
+    for each in kept[:_SHOWN_KEPT]:
+        click.echo(f"kept {each.id}: {each.reason}", err=True)
+    if len(kept) > _SHOWN_KEPT:
+        click.echo(f"kept {len(kept) - _SHOWN_KEPT} more; --json names all", err=True)
 
 
-def _sentence(summary: Summary) -> str:
-    verb = "Would delete" if summary.dry_run else "Deleted"
-    counts = f"{summary.runs} runs, {summary.logged_models} logged models, {summary.experiments} experiments"
-    counts += f", {summary.traces} traces, {summary.jobs} jobs" if summary.traces or summary.jobs else ""
-    sentence = f"{verb} {counts}: {summary.rows} rows and {summary.objects} artifacts of {summary.bytes} bytes"
-    sentence += f" in {summary.seconds:.1f} seconds."
-    if summary.kept:
-        sentence += f" Kept {len(summary.kept)}."
-    return sentence + (" The limit left some for the next time." if summary.limited else "")
+def _described(report: OrphanReport) -> str:
+    lines = [f"{each.place}: {each.objects} artifacts of {each.bytes} bytes" for each in report.orphans]
+    lines += [f"{each.id}: nothing at {each.location}" for each in report.missing]
+    verb = "Deleted" if report.deleted else "Found"
+    totals = report.as_data()
+    lines.append(
+        f"{verb} {len(report.orphans)} orphans, {totals['objects']} artifacts of {totals['bytes']} bytes;"
+        f" {len(report.missing)} rows name artifacts that are gone."
+    )
+    return "\n".join(lines)

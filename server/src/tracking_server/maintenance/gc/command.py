@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
@@ -9,25 +12,80 @@ from tracking_server.config import Config, DatabaseKind
 from tracking_server.errors import ErrorCode, MlflowError, Unavailable
 from tracking_server.exit_codes import ExitCode, FatalError
 from tracking_server.maintenance.gc.collect import Limits, collect, with_patience
-from tracking_server.maintenance.gc.progress import progress_on_stderr
+from tracking_server.maintenance.gc.lock import AlreadyCollecting, collection_lock
+from tracking_server.maintenance.gc.orphans import OrphanReport, find_orphans
+from tracking_server.maintenance.gc.places import Places
+from tracking_server.maintenance.gc.progress import Reporter, progress_on_stderr
 from tracking_server.maintenance.gc.selection import Request
 from tracking_server.maintenance.gc.summary import Summary
 from tracking_server.store import schema
 from tracking_server.store.connect import open_database
 from tracking_server.store.database import CannotOpen, Database, StoreError
+from tracking_server.store.serving_lock import ServingLock
 
+_UPGRADE_SECONDS = 3600.0
 _REFUSALS = (ErrorCode.INVALID_PARAMETER_VALUE, ErrorCode.RESOURCE_DOES_NOT_EXIST, ErrorCode.INTERNAL_ERROR)
 
 
-async def run(config: Config, request: Request, limits: Limits, *, dry_run: bool) -> Summary:
-    """Collects, or counts with ``dry_run``, and tells on standard error how far it is.
+async def run(
+    config: Config,
+    request: Request,
+    limits: Limits,
+    *,
+    dry_run: bool,
+    reporter: Reporter | None = None,
+    shortest_turn: float = 0.0,
+) -> Summary:
+    """Collects, or counts with ``dry_run``; tells ``reporter`` how far it is, or people on standard error.
 
-    Raises FatalError where the database cannot be reached or collected, and for ids that stock refuses.
+    No other collection begins for ``shortest_turn`` seconds. Raises FatalError where the database cannot be reached
+    or collected, where another process collects it, and for ids that stock refuses.
     """
     config = with_patience(config)
-    async with _opened(config) as database:
-        with progress_on_stderr() as reporter, _refusals_are_fatal():
-            return await collect(config, database, request, reporter, dry_run=dry_run, limits=limits)
+    began = time.monotonic()
+    async with _opened(config) as database, _alone(config, dry_run=dry_run):
+        with _reporting(reporter) as told, _refusals_are_fatal():
+            summary = await collect(config, database, request, told, dry_run=dry_run, limits=limits)
+        await asyncio.sleep(began + shortest_turn - time.monotonic())
+        return summary
+
+
+async def run_orphans(config: Config, *, delete: bool) -> OrphanReport:
+    """Reports orphans, and deletes them with ``delete``. Raises FatalError as ``run`` does."""
+    config = with_patience(config)
+    environment = {**os.environ, **config.stock.environment.reveal()}
+    async with _opened(config) as database, _alone(config, dry_run=not delete):
+        with progress_on_stderr() as told, _refusals_are_fatal():
+            return await find_orphans(database, Places(config.artifacts, environment), told, delete=delete)
+
+
+@contextmanager
+def _reporting(reporter: Reporter | None) -> Iterator[Reporter]:
+    if reporter is not None:
+        yield reporter
+        return
+    with progress_on_stderr() as told:
+        yield told
+
+
+@asynccontextmanager
+async def _alone(config: Config, *, dry_run: bool) -> AsyncIterator[None]:
+    """Keeps other collections, and upgrades of the database, from running beside this one."""
+    if dry_run:
+        yield
+        return
+    serving = ServingLock(config, lambda: None)
+    keeping = asyncio.create_task(serving.run())
+    try:
+        async with collection_lock(config.database):
+            async with asyncio.timeout(_UPGRADE_SECONDS):
+                await serving.held.wait()
+            yield
+    except AlreadyCollecting as error:
+        raise FatalError(str(error), ExitCode.LOCKED) from error
+    finally:
+        keeping.cancel()
+        await asyncio.gather(keeping, return_exceptions=True)
 
 
 @asynccontextmanager

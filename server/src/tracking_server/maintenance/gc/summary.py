@@ -35,3 +35,18 @@ class Summary:
     def as_data(self) -> dict[str, Any]:
         """The summary as JSON's values."""
         return asdict(self)
+
+    def counts(self) -> dict[str, int]:
+        """The counts by their names."""
+        names = ("runs", "experiments", "logged_models", "traces", "jobs", "rows", "objects", "bytes")
+        return {name: getattr(self, name) for name in names}
+
+    def sentence(self) -> str:
+        """The summary for people."""
+        verb = "would delete" if self.dry_run else "deleted"
+        counts = f"{self.runs} runs, {self.logged_models} logged models, {self.experiments} experiments"
+        counts += f", {self.traces} traces, {self.jobs} jobs" if self.traces or self.jobs else ""
+        sentence = f"{verb} {counts}: {self.rows} rows and {self.objects} artifacts of {self.bytes} bytes"
+        sentence += f" in {self.seconds:.1f} seconds"
+        sentence += f"; kept {len(self.kept)}" if self.kept else ""
+        return sentence + ("; the limit left some for the next time" if self.limited else "")

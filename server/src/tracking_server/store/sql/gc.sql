@@ -171,3 +171,33 @@ SELECT count(*) FROM logged_model_metrics m
             AND (l.model_id IN (SELECT value FROM json_each($5)) OR l.last_updated_timestamp_ms <= $6))
    AND NOT (r.experiment_id < $1 AND r.experiment_id IN (SELECT value FROM json_each($4)))
    AND NOT (l.experiment_id < $1 AND l.experiment_id IN (SELECT value FROM json_each($4)))
+
+-- name: gc_experiment_locations
+SELECT experiment_id AS id, artifact_location AS location FROM experiments WHERE experiment_id > $1
+ ORDER BY experiment_id LIMIT $2
+
+-- name: gc_named_ids (postgresql)
+SELECT run_uuid AS id FROM runs WHERE run_uuid = ANY($1::text[])
+ UNION SELECT model_id FROM logged_models WHERE model_id = ANY($1::text[])
+ UNION SELECT request_id FROM trace_info WHERE request_id = ANY($1::text[])
+ UNION SELECT run_id FROM model_versions WHERE run_id = ANY($1::text[])
+
+-- name: gc_named_ids (sqlite)
+SELECT run_uuid AS id FROM runs WHERE run_uuid IN (SELECT value FROM json_each($1))
+ UNION SELECT model_id FROM logged_models WHERE model_id IN (SELECT value FROM json_each($1))
+ UNION SELECT request_id FROM trace_info WHERE request_id IN (SELECT value FROM json_each($1))
+ UNION SELECT run_id FROM model_versions WHERE run_id IN (SELECT value FROM json_each($1))
+
+-- name: gc_version_sources
+-- A version that is deleted keeps its row, and its source says so no longer.
+SELECT name, version, source, storage_location FROM model_versions
+ WHERE current_stage <> 'Deleted_Internal' AND (name > $1 OR name = $1 AND version > $2)
+ ORDER BY name, version LIMIT $3
+
+-- name: gc_ready_models
+-- Without models that are kept elsewhere (mlflow/utils/mlflow_tags.py, MLFLOW_MODEL_IS_EXTERNAL).
+SELECT model_id AS id, artifact_location AS location FROM logged_models l
+ WHERE model_id > $1 AND lifecycle_stage = 'active' AND status = 2
+   AND NOT EXISTS (SELECT 1 FROM logged_model_tags t
+                    WHERE t.model_id = l.model_id AND t.tag_key = 'mlflow.model.isExternal')
+ ORDER BY model_id LIMIT $2
