@@ -11,6 +11,10 @@ VERSITYGW := $(TOOLS)/versitygw-v1.7.0
 # The charm's integration tests run it with the real Pebble, which is built where there is Go.
 PEBBLE := $(TOOLS)/pebble-v1.32.1
 
+# An environment with the old MLflow that makes the database which the migration test migrates.
+MLFLOW_2_22 := $(TOOLS)/mlflow-2.22
+MLFLOW_2_22_REQUIREMENTS := tests/integration/requirements-mlflow-2.22.txt
+
 # The oldest supported Python decides; the result holds for newer ones, amd64 and arm64.
 LOCK := $(BIN)/uv pip compile --quiet --no-config --universal --python-version 3.11 --generate-hashes \
 	--custom-compile-command "make lock"
@@ -59,6 +63,7 @@ lock: $(VENV)/.python  ## Compile the requirements files anew (ARGS="--upgrade" 
 	$(LOCK) $(ARGS) --output-file server/requirements.txt server/pyproject.toml
 	$(LOCK) $(ARGS) --group charm --output-file requirements.txt
 	$(LOCK) $(ARGS) --group functional --output-file requirements-functional.txt
+	$(LOCK) $(ARGS) --group mlflow-2-22 --output-file $(MLFLOW_2_22_REQUIREMENTS)
 	$(LOCK) $(ARGS) --group dev --constraint server/requirements.txt --constraint requirements.txt --output-file requirements-dev.txt
 
 reference: $(VENV)/.dev  ## Write docs/reference.md anew, from the charm's YAML files
@@ -94,7 +99,7 @@ $(VENV)/.functional: $(VENV)/.python requirements-functional.txt
 bench: $(VENV)/.dev wrk  ## Measure against stock MLflow (ARGS="--runs 20000 --json results.json")
 	PYTHONPATH=server/tests $(BIN)/python -m bench $(ARGS)
 
-setup: $(VENV)/.dev $(VERSITYGW).tried $(PEBBLE).tried browser network  ## Install what the tests need
+setup: $(VENV)/.dev $(VERSITYGW).tried $(PEBBLE).tried $(MLFLOW_2_22)/.installed browser network  ## Install what the tests need
 
 clean:  ## Remove what make installed and what tools cached; ./data stays
 	rm -rf $(VENV) $(TOOLS) .pytest_cache .mypy_cache .ruff_cache .hypothesis
@@ -129,6 +134,13 @@ $(VERSITYGW).tried:
 		GOBIN=$(TOOLS)/build go install github.com/versity/versitygw/cmd/versitygw@v1.7.0 2>$(TOOLS)/go.log \
 			&& mv $(TOOLS)/build/versitygw $(VERSITYGW) || { tail -3 $(TOOLS)/go.log; echo "rclone stands in for it"; }; \
 	fi
+	@touch $@
+
+$(MLFLOW_2_22)/.installed: $(MLFLOW_2_22_REQUIREMENTS) | $(VENV)/.python
+	@echo "Installing MLflow 2.22 in an environment of its own, for the migration test"
+	@$(BIN)/python -m venv --clear $(MLFLOW_2_22)
+	@$(BIN)/uv pip install --quiet --python $(MLFLOW_2_22)/bin/python --require-hashes --requirement $< \
+		|| $(MLFLOW_2_22)/bin/pip install --quiet --disable-pip-version-check --require-hashes --requirement $<
 	@touch $@
 
 # Not by `go install`, which asks for a list of versions that not every module proxy has.

@@ -23,6 +23,18 @@ MODEL = "ml"
 APP = "mlflow"
 CONTAINER = "tracking-server"
 
+# What our charm imports that is not its own.
+LIBRARIES = (
+    "ops",
+    "charmlibs.interfaces.certificate_transfer",
+    "charmlibs.interfaces.tls_certificates",
+    "cosl",
+    "jinja2",
+    "lightkube.resources.apps_v1",
+    "lightkube.resources.core_v1",
+    "lightkube.resources.policy_v1",
+)
+
 _running: list[Juju] = []
 _LINES = 80
 
@@ -77,6 +89,7 @@ def juju(network: Network, kubernetes: KubernetesApi, tmp_path_factory: pytest.T
         folders=("/etc/tracking-server",),
         charm_files={"/etc/kubeconfig": _kubeconfig(kubernetes, tmp_path_factory.mktemp("kubernetes"))},
         charm_variables={"KUBECONFIG": "/etc/kubeconfig"},
+        preload=LIBRARIES,
     )
     with Juju(image, network, MODEL) as model:
         _running.append(model)

@@ -56,7 +56,7 @@ class Agent:
     def dispatch(self, event: Event, timeout: float = 300) -> None:
         """Runs the charm for an event and commits what it wrote. Raises HookFailed, with nothing committed."""
         names = {"JUJU_DISPATCH_PATH": f"hooks/{event.name}", "JUJU_HOOK_NAME": event.name, **event.environment}
-        for container in self._charm_containers():
+        for container in self.containers:
             if event.name.startswith(f"{container}-pebble-"):
                 names["JUJU_WORKLOAD_NAME"] = container
         hook = Hook(self._model, self._lifecycle, self.unit, event)
@@ -88,7 +88,7 @@ class Agent:
         """Queues what the unit's Pebbles have to tell: ready, checks that failed or recovered, notices."""
         if not self.unit.started or not self.pod.is_running:
             return
-        for container in self._charm_containers():
+        for container in self.containers:
             try:
                 self._poll(container, self.pod.pebble(container))
             except (pebble.ConnectionError, pebble.APIError):
@@ -143,7 +143,8 @@ class Agent:
         self.dispatched.append(Dispatched(self.unit.name, event, time.monotonic() - began, calls))
         return done.returncode, done.stdout + done.stderr
 
-    def _charm_containers(self) -> list[str]:
+    @property
+    def containers(self) -> list[str]:
         charm = self._model.app(self.unit.app).charm
         return list(charm.containers) if charm is not None else []
 

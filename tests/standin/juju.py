@@ -44,6 +44,8 @@ class Juju:
         self.lifecycle = Lifecycle(self.model)
         self.network = network
         self.agents: dict[str, Agent] = {}
+        self.actions: list[Action] = []
+        """Every action that was run."""
         self._image = image
         self._stack = ExitStack()
         self._folders = itertools.count()
@@ -173,6 +175,7 @@ class Juju:
         given = {key.replace("_", "-"): value for key, value in parameters.items()}
         task = Action(action, _checked(action, app.charm.actions[action], given))
         self.agents[name].run(task)
+        self.actions.append(task)
         self.settle()
         return task
 

