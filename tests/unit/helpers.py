@@ -171,7 +171,11 @@ class Unit:
     def act(self, action: str, parameters: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Runs an action and returns its results. Raises ops.testing.ActionFailed."""
         self.context.action_logs.clear()
-        self.state = self.context.run(self.context.on.action(action, params=parameters or {}), self.state)
+        try:
+            self.state = self.context.run(self.context.on.action(action, params=parameters or {}), self.state)
+        except ops.testing.ActionFailed as failure:
+            self.state = failure.state
+            raise
         return dict(self.context.action_results or {})
 
     def change(self, **changes: Any) -> None:
