@@ -35,7 +35,7 @@ endef
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help serve bench wrk test test-all lint format lock reference charm image functional setup browser network clean
+.PHONY: help serve bench wrk test test-all lint format lock reference charm image functional controller setup browser network clean
 
 help:  ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -84,11 +84,13 @@ image:  ## Pack the charm's image and push it to IMAGE=… (needs rockcraft and 
 		docker://$(IMAGE):$$(sed -n 's/^version: "\(.*\)"/\1/p' server/rockcraft.yaml)
 
 # An environment of its own, because pytest-operator holds pytest back.
-functional: $(VENV)/.functional  ## Test on a real controller (needs juju 3.6 on MicroK8s, and make charm image)
+functional: controller $(VENV)/.functional  ## Test on a real controller (needs juju 3.6 on MicroK8s, and make charm image)
+	$(VENV)/functional/bin/pytest -c tests/functional/pytest.ini tests/functional $(PYTEST_ARGS)
+
+controller:
 	@command -v juju >/dev/null || { echo 'juju is needed: sudo snap install juju --channel 3.6/stable' >&2; exit 1; }
 	@juju whoami >/dev/null || { echo 'A controller is needed: juju bootstrap microk8s' >&2; exit 1; }
 	@test -e mlflow-tracking-k8s.charm || { echo 'The charm is needed: make charm image' >&2; exit 1; }
-	$(VENV)/functional/bin/pytest -c tests/functional/pytest.ini tests/functional $(PYTEST_ARGS)
 
 $(VENV)/.functional: $(VENV)/.python requirements-functional.txt
 	@echo "Installing the tools of the functional tests"
