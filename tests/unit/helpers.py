@@ -174,6 +174,7 @@ class Unit:
         try:
             self.state = self.context.run(self.context.on.action(action, params=parameters or {}), self.state)
         except ops.testing.ActionFailed as failure:
+            assert failure.state is not None
             self.state = failure.state
             raise
         return dict(self.context.action_results or {})
