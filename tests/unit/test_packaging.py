@@ -50,7 +50,7 @@ def packed(tmp_path_factory: pytest.TempPathFactory) -> Path:
         path.mkdir()
     for name in ("src", "lib", "templates"):
         shutil.copytree(ROOT / name, build / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in (*YAML_FILES, "icon.svg", "README.md", "requirements.txt"):
+    for name in (*YAML_FILES, ".jujuignore", "icon.svg", "README.md", "requirements.txt"):
         shutil.copy(ROOT / name, build / name)
     parts = load("charmcraft.yaml")["parts"]
     builder = Path(sys.modules["charmcraft"].__path__[0]) / "charm_builder.py"
