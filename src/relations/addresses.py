@@ -29,8 +29,3 @@ def is_ipv4(text: str | None) -> bool:
     except ValueError:
         return False
     return True
-
-
-def service_name(charm: ops.CharmBase) -> str:
-    """The name of the application's Kubernetes service."""
-    return f"{charm.app.name}.{charm.model.name}.svc.cluster.local"

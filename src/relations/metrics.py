@@ -6,6 +6,7 @@ from pathlib import Path
 
 import ops
 
+import hosts
 from relations import addresses, alert_rules
 from relations.databag import encoded, write, write_for_application
 from relations.topology import Topology
@@ -50,6 +51,6 @@ class Metrics:
         }
         if scheme == "https":
             # Units are scraped by address, which their certificates do not name.
-            tls = {"server_name": addresses.service_name(self._charm)}
+            tls = {"server_name": hosts.service_name(self._charm.app.name, self._charm.model.name)}
             job["tls_config"] = tls if ca is None else {**tls, "ca_file": ca}
         return job

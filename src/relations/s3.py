@@ -35,10 +35,12 @@ def request(charm: ops.CharmBase) -> None:
     relation = single(charm, ENDPOINT)
     if relation is None:
         return
-    contents = {"version": "1", "requested-secrets": encoded(["access-key", "secret-key"])}
-    # A provider of v0 stays silent until it is asked for a bucket; one of v1 would take the name seriously.
-    if _is_v0(remote(relation)):
-        contents["bucket"] = f"relation-{relation.id}"
+    contents = {
+        "version": "1",
+        "requested-secrets": encoded(["access-key", "secret-key"]),
+        # A provider of v0 stays silent until it is asked for a bucket; one of v1 would take the name seriously.
+        "bucket": f"relation-{relation.id}" if _is_v0(remote(relation)) else "",
+    }
     write_for_application(charm, relation, contents)
 
 

@@ -223,7 +223,7 @@ def test_a_password_is_in_no_representation() -> None:
 KEYS = ("endpoints", "read-only-endpoints", "database", "username", "password", "tls", "tls-ca", "secret-user")
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow], max_examples=60)
+@settings(suppress_health_check=[HealthCheck.too_slow], max_examples=40)
 @given(databag=hostile(KEYS), password=ODD_TEXT.map(lambda text: f"hunter2{text}"))
 def test_no_databag_raises_or_leaks(databag: dict[str, str], password: str) -> None:
     relation = ops.testing.Relation("database", remote_app_data={**databag, "password": password})

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+from urllib.parse import urlsplit
 
 import ops.testing
 import pytest
@@ -78,6 +80,22 @@ def test_v0_is_read_from_plain_text_with_every_option() -> None:
     )
     assert bucket.destination == "s3://models/team/a"
     assert "hunter2" not in repr(bucket)
+
+
+@pytest.mark.parametrize("path", ["", "a", "a/b.c/d_e", "experiments=1,2/(x)!'*@:~$&+-"])
+def test_the_server_reads_the_destination_back(path: str) -> None:
+    bucket = bucket_of(state(s3({**KEYS, **STORE, "path": path, "region": "eu-west-1", "s3-uri-style": "path"})))
+    assert bucket is not None
+    served = ArtifactSettings(
+        destination=bucket.destination,
+        s3_endpoint=bucket.endpoint,
+        s3_region=bucket.region,
+        s3_addressing_style=AddressingStyle(bucket.addressing_style),
+        s3_access_key_id=Secret(bucket.access_key),
+        s3_secret_access_key=Secret(bucket.secret_key),
+    )
+    assert open_destination(served, {}).uri == f"s3://models/{path}".rstrip("/")
+    assert urlsplit(bucket.destination).path.strip("/") == path
 
 
 def test_v1_is_read_from_a_secret_and_a_rotation_at_once() -> None:
@@ -158,6 +176,15 @@ def test_only_a_provider_of_v0_is_asked_for_a_bucket(databag: dict[str, str], bu
     assert written == {"version": "1", "requested-secrets": '["access-key","secret-key"]'}
     again, _ = transition(asked, lambda charm: ObjectStorage(charm).request())
     assert app_data(again, relation) == app_data(asked, relation)
+
+
+def test_a_provider_that_moves_to_v1_is_no_longer_asked_for_a_bucket() -> None:
+    relation = s3({"data": "{}"})
+    asked, _ = transition(state(relation), lambda charm: ObjectStorage(charm).request())
+    moved = dataclasses.replace(relation, remote_app_data={"version": "1"}, local_app_data=app_data(asked, relation))
+    after, _ = transition(state(moved), lambda charm: ObjectStorage(charm).request())
+    assert "bucket" in app_data(asked, relation)
+    assert "bucket" not in app_data(after, moved)
 
 
 def test_a_follower_asks_nothing() -> None:
@@ -261,31 +288,28 @@ S3_KEYS = ("bucket", "path", "endpoint", "region", "tls-ca-chain", "s3-uri-style
 ODD_TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow], max_examples=60, deadline=None)
-@given(databag=hostile(S3_KEYS), data=hostile(tuple(MINIO)), key=ODD_TEXT.map(lambda text: f"hunter2{text}"))
-def test_no_databag_raises_or_leaks(databag: dict[str, str], data: dict[str, str], key: str) -> None:
-    keys = {"access-key": "AK", "secret-key": key}
-    for relation in (
-        s3({**databag, **keys}),
-        s3({**STORE, **databag, **keys}),
-        minio({"data": yaml.safe_dump({**data, **keys})}),
-        minio({**databag, "data": databag.get("path", "") + "hunter2"}),
-    ):
+PLACES = {
+    "s3": lambda databag, data, keys: s3({**databag, **keys}),
+    "s3 with a bucket": lambda databag, data, keys: s3({**STORE, **databag, **keys}),
+    "minio": lambda databag, data, keys: minio({"data": yaml.safe_dump({**data, **keys})}),
+    "minio without YAML": lambda databag, data, keys: minio({"data": databag.get("path", "") + "hunter2"}),
+}
 
-        def look(charm: ops.CharmBase) -> tuple[Bucket | None, str | None]:
-            ObjectStorage(charm).request()
-            return ObjectStorage(charm).bucket, ObjectStorage(charm).problem
 
-        bucket, problem = read(state(relation), look)
-        assert (bucket is None) is (problem is not None)
-        assert "hunter2" not in repr(bucket) + str(problem)
-        if bucket is not None:
-            settings_of_server = ArtifactSettings(
-                destination=bucket.destination,
-                s3_endpoint=bucket.endpoint,
-                s3_region=bucket.region,
-                s3_addressing_style=AddressingStyle(bucket.addressing_style),
-                s3_access_key_id=Secret(bucket.access_key),
-                s3_secret_access_key=Secret("x"),
-            )
-            assert open_destination(settings_of_server, {}).uri == bucket.destination
+@settings(suppress_health_check=[HealthCheck.too_slow], max_examples=80, deadline=None)
+@given(
+    place=st.sampled_from(sorted(PLACES)),
+    databag=hostile(S3_KEYS),
+    data=hostile(tuple(MINIO)),
+    key=ODD_TEXT.map(lambda text: f"hunter2{text}"),
+)
+def test_no_databag_raises_or_leaks(place: str, databag: dict[str, str], data: dict[str, str], key: str) -> None:
+    relation = PLACES[place](databag, data, {"access-key": "AK", "secret-key": key})
+
+    def look(charm: ops.CharmBase) -> tuple[Bucket | None, str | None]:
+        ObjectStorage(charm).request()
+        return ObjectStorage(charm).bucket, ObjectStorage(charm).problem
+
+    bucket, problem = read(state(relation), look)
+    assert (bucket is None) is (problem is not None)
+    assert "hunter2" not in repr(bucket) + str(problem)

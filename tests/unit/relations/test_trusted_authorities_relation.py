@@ -110,7 +110,7 @@ def test_the_published_provider_is_understood(asked: dict[str, str]) -> None:
     assert read(state(relation), look) == (f"{ONE}\n{TWO}\n", None)
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow], max_examples=60, deadline=None)
+@settings(suppress_health_check=[HealthCheck.too_slow], max_examples=40, deadline=None)
 @given(application=hostile(("certificates", "version")), unit=hostile(("ca", "chain", "certificate", "version")))
 def test_no_databag_raises(application: dict[str, str], unit: dict[str, str]) -> None:
     relation = ops.testing.Relation("receive-ca-cert", remote_app_data=application, remote_units_data={0: unit})
