@@ -42,15 +42,15 @@ class _Watched:
 
 
 class Agent:
-    """One unit's agent."""
+    """One unit's agent, which listens to hook tools on ``host``."""
 
-    def __init__(self, model: Model, lifecycle: Lifecycle, unit: Unit, pod: Pod) -> None:
+    def __init__(self, model: Model, lifecycle: Lifecycle, unit: Unit, pod: Pod, host: str) -> None:
         self.pod = pod
         self.unit = unit
         self.dispatched: list[Dispatched] = []
         self._model = model
         self._lifecycle = lifecycle
-        self._tools = ToolServer(pod.socket)
+        self._tools = ToolServer(host)
         self._watched: dict[str, _Watched] = {}
 
     def dispatch(self, event: Event, timeout: float = 300) -> None:
@@ -129,6 +129,8 @@ class Agent:
             "JUJU_MODEL_NAME": self._model.name,
             "JUJU_MODEL_UUID": self._model.uuid,
             "JUJU_VERSION": JUJU_VERSION,
+            "JUJU_AGENT_SOCKET_ADDRESS": self._tools.address,
+            "JUJU_AGENT_SOCKET_NETWORK": "tcp",
             "JUJU_PRINCIPAL_UNIT": "",
             "JUJU_AVAILABILITY_ZONE": "",
             **names,

@@ -95,7 +95,7 @@ class Juju:
         application.next_unit += 1
         folder = self.folder / f"{next(self._folders)}-{unit.name.replace('/', '-')}"
         pod = Pod(folder, unit.name, application.charm, self._image, self.network)
-        self.agents[unit.name] = Agent(self.model, self.lifecycle, unit, pod)
+        self.agents[unit.name] = Agent(self.model, self.lifecycle, unit, pod, self.network.address)
         pod.start()
         unit.address = pod.address
         application.units[unit.name] = unit

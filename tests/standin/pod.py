@@ -70,7 +70,6 @@ class Pod:
         self.charm_user = _USERS["non-root" if charm.user == "non-root" else "root"]
         agent = f"/var/lib/juju/agents/unit-{unit.replace('/', '-')}"
         self.charm_folder, self.tools_folder = f"{agent}/charm", f"{agent}/tools"
-        self.socket = folder / "agent" / "agent.socket"
         self.hosts = folder / "hosts"
         for name in ("agent", "containers", "storage", "roots"):
             (folder / name).mkdir(parents=True)
@@ -178,7 +177,6 @@ class Pod:
             "HOME": f"/var/lib/{self.charm_user['name']}",
             "LANG": "C.UTF-8",
             "JUJU_CHARM_DIR": self.charm_folder,
-            "JUJU_AGENT_SOCKET_ADDRESS": "/charm/agent/agent.socket",
             **self._image.charm_variables,
             **environment,
         }

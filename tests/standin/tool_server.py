@@ -1,9 +1,9 @@
-"""Where hook tools reach the unit agent: a Unix socket that answers for the hook that runs."""
+"""Where hook tools reach the unit agent: a port that answers for the hook that runs."""
 
 from __future__ import annotations
 
+import shutil
 import socketserver
-import sys
 import threading
 from pathlib import Path
 from typing import cast
@@ -24,23 +24,22 @@ def write_tools(folder: Path) -> None:
     """Fills a folder for the charm's PATH with the hook tools."""
     folder.mkdir()
     program = folder / ".hook-tool"
-    source = Path(__file__).with_name("hook_tool.py").read_text()
-    program.write_text(f"#!{sys.executable} -IS\n{source}")
+    shutil.copyfile(Path(__file__).with_name("hook_tool.sh"), program)
     program.chmod(0o755)
     for name in TOOLS:
         (folder / name).symlink_to(program.name)
 
 
 class ToolServer:
-    """Listens at ``path`` until ``close``; ``hook`` is the hook that runs, or None between hooks."""
+    """Listens on a free port of ``host`` until ``close``; ``hook`` is the hook that runs, or None between hooks."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, host: str) -> None:
         self.hook: Hook | None = None
         self.calls: list[tuple[str, ...]] = []
         """Each call of the hook that runs or ran last: the tool and its arguments."""
-        self._server = _Server(str(path), _Request)
+        self._server = _Server((host, 0), _Request)
         self._server.tools = self
-        path.chmod(0o666)
+        self.address = f"{host}:{self._server.server_address[1]}"
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
         self._thread.start()
 
@@ -61,7 +60,7 @@ class ToolServer:
         self._thread.join()
 
 
-class _Server(socketserver.UnixStreamServer):
+class _Server(socketserver.TCPServer):
     request_queue_size = 64
     tools: ToolServer
 
