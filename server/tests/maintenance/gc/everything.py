@@ -89,6 +89,16 @@ def fill(uri: str, content: Sequence[World]) -> None:
     engine.dispose()
 
 
+def insert(uri: str, table: str, row: Row) -> None:
+    """Writes one more row, of which only some columns matter."""
+    world = World({"experiment_id": 0}, [], [])
+    engine = sa.create_engine(uri)
+    with engine.begin() as connection:
+        values = _values(TABLES[table], world, itertools.count(900_000))
+        connection.execute(TABLES[table].insert(), [values | {"action_endpoint_id": None} | row])
+    engine.dispose()
+
+
 def dump(uri: str) -> dict[str, list[tuple[Any, ...]]]:
     """All rows of all tables, sorted."""
     engine = sa.create_engine(uri)
