@@ -96,10 +96,10 @@ class ServerSettings:
 
     database: DatabaseSettings
     artifacts: ArtifactSettings
+    allowed_hosts: tuple[str, ...]
     tls: TlsSettings | None = None
     authorities: str | None = None
     workers: int = 2
-    allowed_hosts: tuple[str, ...] = ()
     cors_allowed_origins: tuple[str, ...] = ()
     log_level: str = "info"
     max_json_body: int = 67_108_864
