@@ -52,7 +52,7 @@ INDEXES = (
     Index(
         f"{PREFIX}runs_experiment_start",
         "runs",
-        "(experiment_id, start_time DESC, run_uuid)",
+        "(experiment_id, start_time DESC)",
         "the newest runs of an experiment (runs/search)",
     ),
     Index(
