@@ -104,7 +104,7 @@ class Source:
             return
         problems = [
             f"{table}: row {row} names a row of {parent} that does not exist"
-            for table, row, parent, _ in self._connection.exec_driver_sql("PRAGMA foreign_key_check").tuples()
+            for table, row, parent, _ in self._connection.exec_driver_sql("PRAGMA foreign_key_check")
         ]
         if problems:
             raise Refused(f"{self.name} breaks foreign keys, which the target would not take; mend it first:", problems)

@@ -216,7 +216,8 @@ class PostgresTarget(Target):
 
     def _tidy(self) -> None:
         with self._transaction():
-            self._connection.exec_driver_sql("ANALYZE")
+            quote = self._connection.dialect.identifier_preparer.quote
+            self._connection.exec_driver_sql("ANALYZE " + ", ".join(quote(table.name) for table in self._tables))
 
 
 class SqliteTarget(Target):
