@@ -69,8 +69,11 @@ class CharmFiles:
             user=metadata.get("charm-user", "root"),
         )
 
-    def pack(self, target: Path) -> CharmFiles:
-        """Copies what a packed charm holds to ``target``, compiled, and reads it from there."""
+    def pack(self, target: Path, lib: Path | None = None) -> CharmFiles:
+        """Copies what a packed charm holds to ``target``, compiled, and reads it from there.
+
+        ``lib`` are libraries of other charms, as `charmcraft fetch-lib` brings them.
+        """
         target.mkdir(parents=True)
         for name in _PACKED:
             source = self.folder / name
@@ -78,6 +81,8 @@ class CharmFiles:
                 shutil.copytree(source, target / name, ignore=shutil.ignore_patterns("__pycache__"))
             elif source.exists():
                 shutil.copyfile(source, target / name)
+        if lib is not None:
+            shutil.copytree(lib, target / "lib", dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
         compileall.compile_dir(target, quiet=2)
         return CharmFiles.read(target)
 

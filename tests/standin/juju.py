@@ -300,7 +300,10 @@ class Juju:
         if event.name.endswith("-relation-created"):
             if relation.dying:
                 return False
-            self.lifecycle.entered(relation, unit)
+            # Juju joins all that is there at once, so the first of these hooks finds every relation.
+            for other in self.model.relations_of(unit.app):
+                if not other.dying and any(_is_creation(waiting, other) for waiting in unit.queue):
+                    self.lifecycle.entered(other, unit)
             return True
         if unit.name not in relation.members:
             return False
@@ -352,6 +355,11 @@ class Juju:
                 lines.append(" ".join((unit.address, *services, pod)))
         for agent in self.agents.values():
             agent.pod.hosts.write_text("\n".join(lines) + "\n")
+
+
+def _is_creation(event: Event, relation: Relation) -> bool:
+    number = event.environment.get("JUJU_RELATION_ID", "").rpartition(":")[2]
+    return event.name.endswith("-relation-created") and number == str(relation.id)
 
 
 def _service_suffixes(model: str) -> Sequence[str]:
