@@ -17,7 +17,7 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Any
 
 import obstore
-from obstore.exceptions import BaseError
+from obstore.exceptions import BaseError, InvalidPathError
 from obstore.store import AzureStore, GCSStore, S3Store
 
 from tracking_server.artifacts.store import (
@@ -104,13 +104,19 @@ class BucketStore:
         ]
         return sorted(entries, key=lambda entry: entry.name)
 
-    async def walk(self, path: str) -> AsyncIterator[list[StoredFile]]:
+    async def walk(self, path: str, after: str | None = None) -> AsyncIterator[list[StoredFile]]:
+        """As ``ArtifactStore.walk``; ``after`` leaves out what the bucket lists up to that path."""
         path = path.rstrip("/")
+        offset = None if after is None else self.key(after)
         directory = self.key(path) if path else self.prefix
         skipped = len(self.prefix) + 1 if self.prefix else 0
         with _translated(path):
-            async for found in obstore.list(self._bucket, directory or None, chunk_size=_LISTED_AT_ONCE):
-                yield [StoredFile(item["path"][skipped:], item["size"]) for item in found]
+            try:
+                listing = obstore.list(self._bucket, directory or None, offset=offset, chunk_size=_LISTED_AT_ONCE)
+                async for found in listing:
+                    yield [StoredFile(item["path"][skipped:], item["size"]) for item in found]
+            except InvalidPathError as error:
+                raise ForwardRequest("artifact-path") from error
 
     async def head(self, path: str) -> Details:
         key = await self._file_key(path)

@@ -75,7 +75,10 @@ class ArtifactStore(Protocol):
         ...
 
     def walk(self, path: str) -> AsyncIterator[list[StoredFile]]:
-        """All files below the directory ``path``, at any depth, in pages; none for a file or nothing."""
+        """All files below the directory ``path``, at any depth, in pages; none for a file or nothing.
+
+        Raises ForwardRequest in the middle where a file has a name that this store cannot express.
+        """
         ...
 
     async def head(self, path: str) -> Details:

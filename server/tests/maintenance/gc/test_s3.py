@@ -26,7 +26,8 @@ class Bucket:
             self._client.put_object(Bucket=self.name, Key=key, Body=key.encode())
 
     def keys(self) -> set[str]:
-        return {item.get("Key", "") for item in self._client.list_objects_v2(Bucket=self.name).get("Contents", [])}
+        pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self.name)
+        return {item.get("Key", "") for page in pages for item in page.get("Contents", [])}
 
 
 @pytest.fixture
@@ -107,3 +108,21 @@ def test_leaves_other_storages_to_mlflow(sqlite_database: str, artifacts: Path, 
     done: Done = Gc(tmp_path, sqlite_database, str(artifacts))()
     assert [kept["id"] for kept in done.summary["kept"]] == [f"run {run_id(1)}"]
     assert "unheard-of" in done.summary["kept"][0]["reason"]
+
+
+def test_sweeps_over_neighbours_and_leaves_the_others(
+    sqlite_database: str, s3_server: S3Server, bucket: Bucket, tmp_path: Path
+) -> None:
+    # Dense at first, then sparse: the sweep begins, and gives way to one listing for each run.
+    numbers = [*range(1, 20), *range(30, 300, 30)]
+    folders = [f"9/{run_id(number)}/artifacts" for number in numbers]
+    gone = [f"{folder}/{name}" for folder in folders for name in ("a", "deep/b")]
+    stay = [f"9/{run_id(number)}/artifacts/{file}" for number in range(20, 300) if number % 30 for file in "xyzuvw"]
+    stay += [f"{folders[0]}-near/c", f"{folders[3]}.txt", "9/models/m/d", "9/a-b/e"]
+    _fill(sqlite_database, *(f"{bucket.uri}/{folder}" for folder in folders))
+    bucket.put(*gone, *stay)
+    gc = Gc(tmp_path, sqlite_database, bucket.uri, s3_server.artifact_settings())
+    assert gc("--dry-run").summary["objects"] == len(gone)
+    done = gc()
+    assert (done.code, done.summary["objects"]) == (0, len(gone))
+    assert bucket.keys() == set(stay)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+import itertools
+import posixpath
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from tracking_server.artifacts.disk import DiskStore
+from tracking_server.artifacts.objects import BucketStore
 from tracking_server.artifacts.store import ArtifactStore, StoredFile
 from tracking_server.errors import ForwardRequest, MlflowError, Unavailable
 from tracking_server.maintenance.gc.pace import Throttle
@@ -16,25 +19,39 @@ from tracking_server.maintenance.gc.summary import Summary
 
 _LISTINGS = 24
 _BULK = 1000
-_BULKS = 4
+_BULKS = 8
 _FAILURES_OF_A_STORAGE = 3
+# Runs of one experiment are listed together as long as so much of what is listed belongs to them.
+_WORTHWHILE = 0.3
+_FEWEST_TOGETHER, _MOST_TOGETHER = 8, 256
+# No two such names sort differently as names and as parts of keys, where "-" and "." come before "/".
+_PLAIN_NAME = re.compile(r"[0-9a-f]{32}")
+_LAST = "/\U0010ffff"
 
-Owned = tuple[str, str | None]
+Location = tuple[str, str | None]
 """An entity's id and its artifact location."""
+_Owned = tuple[str, Place]
+_OwnedFile = tuple[str, Place, StoredFile]
 
 
 @dataclass(slots=True)
-class _Bulk:
-    """Files of several owners in one store, waiting to be deleted in one call."""
+class _Batch:
+    """What came of a batch so far: what must be kept, and files that wait to be deleted, by storage."""
 
-    store: ArtifactStore
-    files: list[tuple[str, StoredFile]] = field(default_factory=list)
+    kept: dict[str, str] = field(default_factory=dict)
+    waiting: dict[str, list[_OwnedFile]] = field(default_factory=dict)
+    foreign: dict[str, Foreign] = field(default_factory=dict)
+    deletions: set[asyncio.Task[None]] = field(default_factory=set)
+
+    def leave_to_stock(self, owner: str, place: Place) -> None:
+        """For names that our library for buckets cannot express, such as ``a//b``."""
+        self.foreign[owner] = Foreign(f"{place.storage}/{place.path}", None)
 
 
 class Artifacts:
     """Works on the artifacts of one batch of entities after the other and adds what went to ``summary``.
 
-    Memory is bounded: a directory's listing is worked on page by page.
+    Memory is bounded: listings are worked on page by page, and wait while enough deletions are under way.
     """
 
     def __init__(
@@ -49,15 +66,32 @@ class Artifacts:
         self._deleting = asyncio.Semaphore(_BULKS)
         self._failures: dict[str, int] = {}
 
-    async def collect(self, owned: Iterable[Owned]) -> dict[str, str]:
-        """Deletes (or counts) all artifacts of ``owned``; returns those that must be kept, with the reason.
+    async def collect(self, locations: Iterable[Location]) -> dict[str, str]:
+        """Deletes (or counts) all artifacts of these entities; returns those that must be kept, with the reason.
 
         Artifacts that are missing are none to delete. What failed may be half gone: the next collection goes on.
         """
         batch = _Batch()
-        native: list[tuple[str, Place]] = []
-        foreign: list[tuple[str, Foreign]] = []
-        for owner, location in owned:
+        owned = list(self._resolved(batch, locations))
+        async with asyncio.TaskGroup() as group:
+            for together in _neighbours(owned):
+                if len(together) >= _FEWEST_TOGETHER:
+                    group.create_task(self._list_together(batch, together))
+                else:
+                    for owner, place in together:
+                        group.create_task(self._one(batch, owner, place))
+        for files in batch.waiting.values():
+            await self._begin_deletion(batch, files)
+        await asyncio.gather(*batch.deletions)
+        for owner, foreign in batch.foreign.items():
+            outcome = await self._stock.collect(foreign, delete=self._delete)
+            if outcome.error is not None:
+                batch.kept[owner] = outcome.error
+            self._count(outcome.objects, outcome.bytes)
+        return batch.kept
+
+    def _resolved(self, batch: _Batch, locations: Iterable[Location]) -> Iterator[_Owned]:
+        for owner, location in locations:
             if not location:
                 continue
             try:
@@ -66,86 +100,114 @@ class Artifacts:
                 batch.kept[owner] = f"its artifact location {location} is not a directory of its own"
                 continue
             if isinstance(place, Place):
-                native.append((owner, place))
+                yield owner, place
             else:
-                foreign.append((owner, place))
-        async with asyncio.TaskGroup() as group:
-            for owner, place in native:
-                group.create_task(self._one(batch, owner, place))
-        await asyncio.gather(*(self._flush(batch, bulk) for bulk in batch.bulks.values()))
-        if foreign:
-            await self._foreign(batch, foreign)
-        return batch.kept
+                batch.foreign[owner] = place
 
-    async def _one(self, batch: _Batch, owner: str, place: Place) -> None:
+    async def _one(self, batch: _Batch, owner: str, place: Place, after: str | None = None) -> None:
+        """Works on one directory, or on what is listed ``after`` a path of it."""
         async with self._listing:
             if self._failures.get(place.storage, 0) >= _FAILURES_OF_A_STORAGE:
                 batch.kept[owner] = f"{place.storage} did not answer"
                 return
             try:
-                await self._walk(batch, owner, place)
+                if isinstance(place.store, BucketStore):
+                    async for page in place.store.walk(place.path, after):
+                        await self._found(batch, place.storage, [(owner, place, file) for file in page])
+                else:
+                    await self._on_disk(place)
+                self._failures[place.storage] = 0
             except ForwardRequest:
-                batch.kept[owner] = f"a file in {place.storage}/{place.path} has a name that cannot be listed"
+                batch.leave_to_stock(owner, place)
             except MlflowError as error:
                 self._keep(batch, owner, place.storage, error)
 
-    async def _walk(self, batch: _Batch, owner: str, place: Place) -> None:
-        objects = size = 0
+    async def _list_together(self, batch: _Batch, together: Sequence[_Owned]) -> None:
+        """Lists neighbours in one sweep over their parent, and the rest one by one when most is somebody else's."""
+        place = together[0][1]
+        assert isinstance(place.store, BucketStore)
+        ends = [each.path + _LAST for _, each in together]
+        position, previous = 0, ""
+        try:
+            async with self._listing:
+                async for page in place.store.walk(_parent(place), place.path):
+                    found: list[_OwnedFile] = []
+                    for file in page:
+                        if file.path <= previous:
+                            raise ForwardRequest("artifact-order")
+                        previous = file.path
+                        while position < len(together) and file.path > ends[position]:
+                            position += 1
+                        if position == len(together):
+                            break
+                        if file.path.startswith(together[position][1].path + "/"):
+                            found.append((*together[position], file))
+                    await self._found(batch, place.storage, found)
+                    if position == len(together) or len(found) < _WORTHWHILE * len(page):
+                        break
+                else:
+                    position = len(together)
+        except (MlflowError, ForwardRequest):
+            # Whose fault it is shows when they are listed one by one.
+            position, previous = 0, ""
+        for number, (owner, each) in enumerate(together[position:]):
+            begun = number == 0 and previous.startswith(each.path + "/")
+            await self._one(batch, owner, each, previous if begun else None)
+
+    async def _on_disk(self, place: Place) -> None:
         async for page in place.store.walk(place.path):
-            if isinstance(place.store, DiskStore) or not self._delete:
-                objects += len(page)
-                size += sum(file.size for file in page)
-                continue
-            bulk = batch.bulks.setdefault(place.storage, _Bulk(place.store))
-            bulk.files += [(owner, file) for file in page]
-            if len(bulk.files) >= _BULK:
-                full = _Bulk(place.store, bulk.files)
-                bulk.files = []
-                await self._flush(batch, full)
-        if self._delete and isinstance(place.store, DiskStore):
+            self._count(len(page), sum(file.size for file in page))
+            await self._throttle.spend(len(page))
+        if self._delete:
             await place.store.delete(place.path)
-        self._summary.objects += objects
-        self._summary.bytes += size
-        if objects:
-            await self._throttle.spend(objects)
 
-    async def _flush(self, batch: _Batch, bulk: _Bulk) -> None:
-        """Deletes the files of a bulk; where one call fails, it is tried owner by owner, to see whose it was."""
-        for start in range(0, len(bulk.files), _BULK):
-            files = bulk.files[start : start + _BULK]
+    async def _found(self, batch: _Batch, storage: str, files: list[_OwnedFile]) -> None:
+        if not self._delete:
+            self._count(len(files), sum(file.size for _, _, file in files))
+            return
+        waiting = batch.waiting.setdefault(storage, [])
+        waiting += files
+        while len(waiting) >= _BULK:
+            full = waiting[:_BULK]
+            del waiting[:_BULK]
+            await self._begin_deletion(batch, full)
+
+    async def _begin_deletion(self, batch: _Batch, files: Sequence[_OwnedFile]) -> None:
+        """Returns when a call is free for them; the deletion itself goes on beside."""
+        if files:
+            await self._deleting.acquire()
+            task = asyncio.create_task(self._delete_bulk(batch, files))
+            batch.deletions.add(task)
+
+    async def _delete_bulk(self, batch: _Batch, files: Sequence[_OwnedFile]) -> None:
+        """Deletes files in one call; where it fails, they are tried owner by owner, to see whose it was."""
+        try:
+            store = files[0][1].store
             try:
-                await self._delete_files(bulk.store, [file for _, file in files])
+                await self._delete_files(store, [file for _, _, file in files])
             except (MlflowError, ForwardRequest):
-                await self._flush_by_owner(batch, bulk.store, files)
+                for _, group in itertools.groupby(sorted(files, key=lambda each: each[0]), key=lambda each: each[0]):
+                    await self._delete_of_owner(batch, list(group))
+        finally:
+            self._deleting.release()
 
-    async def _flush_by_owner(
-        self, batch: _Batch, store: ArtifactStore, files: Sequence[tuple[str, StoredFile]]
-    ) -> None:
-        by_owner: dict[str, list[StoredFile]] = {}
-        for owner, file in files:
-            by_owner.setdefault(owner, []).append(file)
-        for owner, its_files in by_owner.items():
-            try:
-                await self._delete_files(store, its_files)
-            except ForwardRequest:
-                batch.kept[owner] = "a file of it has a name that cannot be deleted"
-            except MlflowError as error:
-                batch.kept[owner] = error.message
+    async def _delete_of_owner(self, batch: _Batch, files: Sequence[_OwnedFile]) -> None:
+        owner, place, _ = files[0]
+        try:
+            await self._delete_files(place.store, [file for _, _, file in files])
+        except ForwardRequest:
+            batch.leave_to_stock(owner, place)
+        except MlflowError as error:
+            self._keep(batch, owner, place.storage, error)
 
     async def _delete_files(self, store: ArtifactStore, files: Sequence[StoredFile]) -> None:
-        async with self._deleting:
-            await store.delete_files([file.path for file in files])
-        self._summary.objects += len(files)
-        self._summary.bytes += sum(file.size for file in files)
+        await store.delete_files([file.path for file in files])
+        self._count(len(files), sum(file.size for file in files))
         await self._throttle.spend(len(files))
 
-    async def _foreign(self, batch: _Batch, foreign: Sequence[tuple[str, Foreign]]) -> None:
-        for owner, place in foreign:
-            outcome = await self._stock.collect(place, delete=self._delete)
-            if outcome.error is not None:
-                batch.kept[owner] = outcome.error
-            self._summary.objects += outcome.objects
-            self._summary.bytes += outcome.bytes
+    def _count(self, objects: int, size: int) -> None:
+        self._summary.objects += objects
+        self._summary.bytes += size
 
     def _keep(self, batch: _Batch, owner: str, storage: str, error: MlflowError) -> None:
         if isinstance(error, Unavailable):
@@ -153,7 +215,23 @@ class Artifacts:
         batch.kept[owner] = f"{storage}: {error.message}"
 
 
-@dataclass(slots=True)
-class _Batch:
-    kept: dict[str, str] = field(default_factory=dict)
-    bulks: dict[str, _Bulk] = field(default_factory=dict)
+def _neighbours(owned: Sequence[_Owned]) -> Iterator[list[_Owned]]:
+    """Groups those that one sweep over their common parent could list, in the order of their paths."""
+
+    def parent(each: _Owned) -> tuple[str, str]:
+        place = each[1]
+        name = posixpath.basename(posixpath.dirname(place.path))
+        if isinstance(place.store, BucketStore) and _PLAIN_NAME.fullmatch(name):
+            return place.storage, _parent(place)
+        return place.storage, ""
+
+    for (_, common), group in itertools.groupby(sorted(owned, key=lambda one: (*parent(one), one[1].path)), key=parent):
+        members = list(group)
+        size = _MOST_TOGETHER if common else 1
+        for start in range(0, len(members), size):
+            yield members[start : start + size]
+
+
+def _parent(place: Place) -> str:
+    """The directory of an experiment, for one of a run's artifacts."""
+    return posixpath.dirname(posixpath.dirname(place.path))

@@ -26,7 +26,7 @@ from tracking_server.maintenance.gc.stock_artifacts import StockArtifacts
 from tracking_server.maintenance.gc.summary import Kept, Summary
 from tracking_server.store.database import Database, Row
 
-_BATCH = 256
+_BATCH = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +110,7 @@ class _Collection:
                     if row["id"] in kept:
                         self._summary.kept.append(Kept(f"{noun} {row['id']}", kept[row["id"]]))
                         self._unfinished_experiments.add(row["experiment_id"])
+                self._give_back(len(kept))
                 if deleting is not None:
                     await deleting
                 ids = [row["id"] for row in page if row["id"] not in kept]
@@ -138,6 +139,7 @@ class _Collection:
                 await self._rows.experiment(experiment_id)
             except StillReferenced as error:
                 self._summary.kept.append(Kept(f"experiment {experiment_id}", str(error)))
+                self._give_back(1)
             self._reporter.advance(1, self._summary)
 
     async def _jobs(self, jobs: Jobs) -> None:
@@ -149,25 +151,27 @@ class _Collection:
         """The selected entities in the order of their ids, in batches, as long as the limit allows."""
         last = ""
         while True:
-            page = await self._database.fetch(QUERIES[query], *chosen, last, _BATCH)
-            if not page:
+            size = _BATCH if self._left is None else max(1, min(_BATCH, self._left))
+            page = await self._database.fetch(QUERIES[query], *chosen, last, size)
+            if not page or not self._take(len(page)):
                 return
             last = page[-1]["id"]
-            allowed = self._take(len(page))
-            if allowed:
-                yield page[:allowed]
-            if allowed < len(page):
-                return
+            yield page
 
-    def _take(self, wanted: int) -> int:
-        """How many of ``wanted`` more entities the limit allows."""
+    def _take(self, wanted: int) -> bool:
+        """Whether the limit allows ``wanted`` more entities."""
         if self._left is None:
-            return wanted
-        allowed = min(wanted, self._left)
-        self._left -= allowed
-        if allowed < wanted:
+            return True
+        if wanted > self._left:
             self._summary.limited = True
-        return allowed
+            return False
+        self._left -= wanted
+        return True
+
+    def _give_back(self, kept: int) -> None:
+        """What had to be kept does not count: it would come first each time, and nothing after it."""
+        if self._left is not None:
+            self._left += kept
 
 
 def with_patience(config: Config) -> Config:

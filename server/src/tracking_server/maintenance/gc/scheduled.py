@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 _LONGEST_SLEEP = 60.0
 _ENDING_SECONDS = 10.0
 # The lock is held at least so long: another server's clock may be late, and it must not collect once more.
-_SHORTEST_TURN = 20.0
+_SHORTEST_TURN = 10.0
 
 
 async def keep_collecting(config: Config) -> None:
