@@ -122,8 +122,8 @@ class MlflowTrackingCharm(ops.CharmBase):
         endpoints.metrics.publish(PORT, scheme, ca=authority)
         endpoints.dashboards.publish()
         endpoints.log_forwarding.publish()
-        if scheme == "https" and certificate is None:
-            # The last authority holds until the next certificate is here.
+        if outcome.offers is None or (scheme == "https" and certificate is None):
+            # What was said last holds, such as the authority until the next certificate is here.
             return
         uri = self._server.tracking_uri if outcome.offers else None
         endpoints.consumers.publish(uri, authority if endpoints.ingress.url is None else None)

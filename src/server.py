@@ -49,10 +49,13 @@ class Options:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of the server: the statuses, the first the most urgent, and whether clients may be sent to it."""
+    """What became of the server: the statuses, and whether clients are to be sent to it.
+
+    ``offers`` is None where that stays as it was, as while a database is away or migrates.
+    """
 
     statuses: tuple[ops.StatusBase, ...]
-    offers: bool = False
+    offers: bool | None = None
 
 
 class Server:
@@ -136,7 +139,7 @@ class Server:
             elsewhere = self._peers.holder in self._peers.units - {self._charm.unit.name}
             return Outcome(found, offers=elsewhere)
         if self._waits_for_certificate():
-            return Outcome((*found, statuses.no_certificate()), offers=self.workload.is_running)
+            return Outcome((*found, statuses.no_certificate()))
         serving = self.install(options, decision.sources)
         keeper = self.keeper(decision)
         if not keeper.is_confirmed:

@@ -135,9 +135,7 @@ class Workload:
     def stop(self, serving: Serving) -> None:
         """Stops the service for good; its ready check stays, so that Kubernetes sends it no requests."""
         self.halt()
-        if self._plan(replace(serving, digest=None)):
-            with _translated("the checks cannot be changed"):
-                self._container.replan()
+        self._plan(replace(serving, digest=None))
 
     @property
     def is_running(self) -> bool:

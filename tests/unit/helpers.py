@@ -174,8 +174,7 @@ class Unit:
         try:
             self.state = self.context.run(self.context.on.action(action, params=parameters or {}), self.state)
         except ops.testing.ActionFailed as failure:
-            assert failure.state is not None
-            self.state = failure.state
+            self.state = failure.state or self.state
             raise
         return dict(self.context.action_results or {})
 
@@ -214,6 +213,20 @@ class Unit:
         return relation
 
     @property
+    def peers_app(self) -> dict[str, str]:
+        """What the leader wrote for all units."""
+        return _plain(self.peers.local_app_data)
+
+    @property
+    def peers_unit(self) -> dict[str, str]:
+        """What this unit wrote for the others."""
+        return _plain(self.peers.local_unit_data)
+
+    def said(self, number: int) -> dict[str, str]:
+        """What the application wrote into a relation."""
+        return _plain(self.state.get_relation(number).local_app_data)
+
+    @property
     def status(self) -> ops.StatusBase:
         status: ops.StatusBase = ops.StatusBase.from_name(self.state.unit_status.name, self.state.unit_status.message)
         return status
@@ -231,3 +244,9 @@ class Unit:
         """What the last event left for others to see: status, plan and files."""
         files = {path.name: path.read_text() for path in sorted(self.files.iterdir())}
         return self.status, self.container.plan.to_dict(), self.serves, files
+
+
+def _plain(databag: object) -> dict[str, str]:
+    # The type of databags is written so that mypy cannot resolve it.
+    assert isinstance(databag, Mapping)
+    return {str(name): str(value) for name, value in databag.items()}

@@ -158,7 +158,7 @@ def test_alone_it_serves_from_its_storage_and_says_so(unit: MakeUnit) -> None:
     assert "embedded mode" in one.status.message
     assert 'uri = "sqlite:////data/mlflow.db"' in one.config_text
     assert 'destination = "/data/artifacts"' in one.config_text
-    assert one.peers.local_app_data["embedded-unit"] == "mlflow/0"  # type: ignore[index]
+    assert one.peers_app["embedded-unit"] == "mlflow/0"
 
 
 def test_embedded_data_is_served_on_when_a_database_comes(unit: MakeUnit) -> None:
@@ -244,7 +244,7 @@ def test_a_holder_that_is_not_the_leader_releases_and_the_leader_adopts(unit: Ma
     holder = unit(leader=False, relations=[database(), store(), peers(record, others={1: {}})])
     holder.run()
     assert holder.status.name == "waiting"
-    released = json.loads(holder.peers.local_unit_data["released"])  # type: ignore[index]
+    released = json.loads(holder.peers_unit["released"])
     assert released == {"database": DATABASE_IDENTITY, "artifacts": STORE_IDENTITY}
     leader = unit(
         relations=[
@@ -254,7 +254,7 @@ def test_a_holder_that_is_not_the_leader_releases_and_the_leader_adopts(unit: Ma
     )
     leader.run()
     assert leader.status == ops.ActiveStatus()
-    assert dict(leader.peers.local_app_data).items() >= ADOPTED.items()
+    assert leader.peers_app.items() >= ADOPTED.items()
 
 
 def test_another_database_is_adopted_after_the_first_was_removed(unit: MakeUnit) -> None:
@@ -265,7 +265,7 @@ def test_another_database_is_adopted_after_the_first_was_removed(unit: MakeUnit)
     one.relate(database(number=9))
     one.run()
     assert one.status == ops.ActiveStatus()
-    assert one.peers.local_app_data["database"] == "9:mlflow"  # type: ignore[index]
+    assert one.peers_app["database"] == "9:mlflow"
 
 
 def test_clients_never_reach_embedded_artifacts_by_themselves(unit: MakeUnit) -> None:
@@ -279,5 +279,22 @@ def test_consumers_are_sent_to_the_unit_that_serves(unit: MakeUnit, surroundings
     for record, sent in (({"embedded-unit": "mlflow/1"}, True), ({"database": "7:gone"}, False)):
         one = unit(relations=[consumer, peers(record, others={1: {}})])
         one.run()
-        written = str(one.state.get_relation(5).local_app_data)
+        written = str(one.said(5))
         assert ("http://mlflow.data.svc.cluster.local:5000" in written) is sent
+
+
+def test_consumers_keep_their_uri_while_the_database_is_away(unit: MakeUnit) -> None:
+    consumer = ops.testing.Relation("tracking-server", id=5, remote_app_name="notebook")
+    one = unit(relations=[consumer, database(), store()])
+    one.run()
+    said = one.said(5)
+    assert "mlflow.data.svc" in str(said)
+    away = command("db status --config", "", 5, "no answer\n")
+    one.change(execs=frozenset(commands(away)))
+    record = {name: value for name, value in one.peers_app.items() if name != "schema"}
+    one.relate(peers(record, one.peers_unit))
+    one.run()
+    assert not one.serves
+    assert one.said(5) == said
+    one.unrelate(1)
+    assert "mlflow.data.svc" not in str(one.said(5))

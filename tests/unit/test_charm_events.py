@@ -317,7 +317,7 @@ def test_events_in_any_order_end_in_the_same_plan(
     other = _play(next(folders), [])
     assert one.status == ops.ActiveStatus()
     assert one.outcome == other.outcome
-    assert dict(one.peers.local_app_data).items() >= ADOPTED.items()
+    assert one.peers_app.items() >= ADOPTED.items()
 
 
 @pytest.fixture

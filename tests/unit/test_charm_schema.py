@@ -44,11 +44,11 @@ def related(unit: MakeUnit, app: Databag, others: dict[int, Databag] | None = No
 
 
 def app_data(one: Unit) -> Databag:
-    return dict(one.peers.local_app_data)
+    return one.peers_app
 
 
 def unit_data(one: Unit) -> Databag:
-    return dict(one.peers.local_unit_data)
+    return one.peers_unit
 
 
 def upgrades(one: Unit) -> int:

@@ -144,8 +144,8 @@ def test_no_secret_is_anywhere_but_in_the_file(unit: MakeUnit, surroundings: Sur
         one.change(execs=frozenset(commands(*failing[1:])))
     seen += [line.message for line in one.context.juju_log]
     seen += [[*each.command, str(each.environment)] for each in one.context.exec_history["tracking-server"]]
-    seen += [dict(one.peers.local_app_data), dict(one.peers.local_unit_data)]
-    seen += [dict(one.state.get_relation(number).local_app_data) for number in (1, 2)]
+    seen += [one.peers_app, one.peers_unit]
+    seen += [one.said(number) for number in (1, 2)]
     text = json.dumps(seen, default=str)
     assert one.serves
     for hidden in (PASSWORD, "p%40ss%2Fw%3Ard", ACCESS_KEY, SECRET_KEY, "sk-hidden"):
@@ -180,7 +180,7 @@ def test_tls_is_served_with_the_certificate_that_was_handed_out(
         "tracking-uri": "https://mlflow.data.svc.cluster.local:5000",
         "ca": "CA\n",
     }
-    assert "https://mlflow.data" in str(one.state.get_relation(5).local_app_data)
+    assert "https://mlflow.data" in str(one.said(5))
 
 
 def test_a_renewed_certificate_restarts_the_server(
