@@ -35,7 +35,7 @@ def watch() -> Iterator[Watch]:
 def alone(juju: Juju, charm: CharmFiles, watch: Watch) -> Logged:
     """Our charm, deployed without --trust and related to nothing, with a run in it."""
     juju.deploy(charm, APP)
-    juju.wait_for(APP, "active", timeout=180)
+    juju.wait_for(APP, "active")
     return team.log_run(_address(juju), "logged alone")
 
 

@@ -113,7 +113,7 @@ class Agent:
                 self._tell_check(container, check.name, "failed")
             elif now is pebble.CheckStatus.UP and before is pebble.CheckStatus.DOWN:
                 self._tell_check(container, check.name, "recovered")
-        for notice in client.get_notices(types=[pebble.NoticeType.CUSTOM]):
+        for notice in client.get_notices(users=pebble.NoticesUsers.ALL, types=[pebble.NoticeType.CUSTOM]):
             repeated = str(notice.last_repeated)
             if watched.notices.get(notice.id) != repeated:
                 watched.notices[notice.id] = repeated

@@ -222,7 +222,7 @@ class Juju:
             if time.monotonic() > deadline:
                 raise TimeoutError(f"events do not end:\n{self.describe()}")
 
-    def wait(self, condition: Callable[[], bool], timeout: float = 60) -> None:
+    def wait(self, condition: Callable[[], bool], timeout: float = 240) -> None:
         """Dispatches events until ``condition`` holds. Raises TimeoutError, with the statuses."""
         deadline = time.monotonic() + timeout
         while True:
@@ -233,7 +233,7 @@ class Juju:
                 raise TimeoutError(f"still:\n{self.describe()}")
             time.sleep(0.1)
 
-    def wait_for(self, app: str, status: str, message: str = "", timeout: float = 60) -> None:
+    def wait_for(self, app: str, status: str, message: str = "", timeout: float = 240) -> None:
         """Waits until every unit that runs has this status, and a message that holds ``message``."""
 
         def holds() -> bool:
