@@ -66,7 +66,9 @@ def write_everything(url: str, direct_root: str) -> Written:
         )
         with mlflow.start_run(nested=True):
             mlflow.log_metric("child", 1)
-        model = mlflow.pyfunc.log_model(name="echo", python_model=_echo, registered_model_name="echo")
+        model = mlflow.pyfunc.log_model(
+            name="echo", python_model=_echo, pip_requirements=[], registered_model_name="echo"
+        )
     client.set_registered_model_alias("echo", "live", "1")
     client.set_model_version_tag("echo", "1", "checked", "yes")
     client.delete_run(client.create_run(experiment_id).info.run_id)

@@ -118,7 +118,7 @@ def test_a_table_in_several_commits_holds_little_in_memory(databases: Databases)
                 ((str(number), "ü" * 3_000_000) for number in range(30)),
             )
             connection.commit()
-        assert copy_here(source, target).rows == 120_033
+        assert copy_here(source, target).rows == 120_034  # and the default workspace
         with psycopg.connect(target) as connection:
             spans = "SELECT count(*), min(content) = max(content), max(length(content)) FROM spans"
             assert connection.execute(spans).fetchone() == (30, True, 3_000_000)
