@@ -18,6 +18,8 @@ from support.postgres import PostgresServer
 
 RELEASES = {"2.9": "acf3f17fdcc7", "2.22": "0584bdc529eb", "3.1": "6953534de441", "3.9": "d3e4f5a6b7c8"}
 """The revision that a new database of each release is at, as its wheel shows."""
+NEWEST = {"2.9": "2.12", "2.22": "2.22", "3.1": "3.1.0", "3.9": "3.9"}
+"""The newest release with the same revision."""
 
 RUNS, POINTS = 20, 50
 

@@ -16,7 +16,7 @@ from support.fixtures import DIALECTS
 from tracking_server.exit_codes import ExitCode
 
 from .conftest import Database
-from .old_schemas import POINTS, RELEASES, RUNS, OldDatabases, engine_of, rows_of, schema_of, upgrade_with_stock
+from .old_schemas import NEWEST, POINTS, RELEASES, RUNS, OldDatabases, engine_of, rows_of, schema_of, upgrade_with_stock
 
 HEAD = "dc11669786a5"
 _RANDOM = random.SystemRandom()
@@ -34,7 +34,7 @@ def test_an_older_release_becomes_what_stock_makes_of_it(
 
     code, status = database.status()
     assert (code, status["state"], status["has_data"]) == (ExitCode.SCHEMA_BEHIND, "behind", True)
-    assert (status["current"], status["current_mlflow"]) == (RELEASES[release], release)
+    assert (status["current"], status["current_mlflow"]) == (RELEASES[release], NEWEST[release])
     answer = database.upgrade()
 
     assert (answer["from"], answer["to"], answer["differences"]) == (RELEASES[release], HEAD, [])

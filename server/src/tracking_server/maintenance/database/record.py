@@ -1,6 +1,6 @@
 """Writes ``revisions.json`` anew, after MLflow's version changed: on empty databases of both kinds.
 
-python -m tracking_server.maintenance.database.record sqlite:////tmp/empty.db postgresql+psycopg://…/empty
+python -m tracking_server.maintenance.database.record revisions.json sqlite:///empty.db postgresql+psycopg://…
 """
 
 from __future__ import annotations
@@ -61,6 +61,7 @@ FIRST_RELEASES = {
 
 # Times that a migration takes from the clock.
 _NOW = re.compile(r"\b1[78]\d{11}\b")
+_LIST = re.compile(r"\bIN \(([^()]*)\)")
 
 
 def record(uris: list[str]) -> Catalogue:
@@ -76,7 +77,7 @@ def record(uris: list[str]) -> Catalogue:
         since = FIRST_RELEASES.get(revision, since)
         each = {dialect: recording[revision] for dialect, recording in recordings.items()}
         reads = sorted(set().union(*(recording.reads for recording in each.values())))
-        statements = {dialect: _timeless(recording.statements) for dialect, recording in each.items()}
+        statements = {dialect: _stable(recording.statements) for dialect, recording in each.items()}
         found.append(Revision(revision, description, since, reads, **statements))
     return Catalogue(found, differences)
 
@@ -106,14 +107,19 @@ def _run(engine: sa.Engine) -> tuple[dict[str, migrations.Recording], list[str]]
     return found, other
 
 
-def _timeless(statements: list[str]) -> list[str]:
-    return [_NOW.sub("<now>", statement) for statement in statements]
+def _stable(statements: list[str]) -> list[str]:
+    """The statements without what differs each time: the clock, and the order of some values."""
+    return [_LIST.sub(_in_order, _NOW.sub("<now>", statement)) for statement in statements]
+
+
+def _in_order(values: re.Match[str]) -> str:
+    return f"IN ({', '.join(sorted(values[1].split(', ')))})"
 
 
 def main() -> None:
-    """Replaces the file in this folder."""
-    found = msgspec.json.format(msgspec.json.encode(record(sys.argv[1:])), indent=1)
-    Path(__file__).with_name("revisions.json").write_bytes(found + b"\n")
+    """``record.py FILE URI URI``: writes the file."""
+    found = msgspec.json.format(msgspec.json.encode(record(sys.argv[2:])), indent=1)
+    Path(sys.argv[1]).write_bytes(found + b"\n")
 
 
 if __name__ == "__main__":
