@@ -161,7 +161,7 @@ def test_every_unit_serves(deployed: Deployment, kubernetes: KubernetesApi) -> N
         deployed.juju.add_unit(APP)
     deployed.juju.wait_for(APP, "active")
     for unit in (FIRST, SECOND, THIRD):
-        deployed.log(f"by {unit}", unit)
+        deployed.log(f"by unit {unit[-1]}", unit)
     for unit in (FIRST, SECOND, THIRD):
         deployed.assert_all_kept(unit)
     assert ("PATCH", "apis/policy/v1/poddisruptionbudgets/mlflow-units") in kubernetes.writes
@@ -174,7 +174,7 @@ def test_the_leaders_unit_is_lost(deployed: Deployment) -> None:
     juju.settle()
     for unit in (SECOND, THIRD):
         assert str(juju.status(unit)) == "active"
-        deployed.log(f"by {unit}, without the first", unit)
+        deployed.log(f"by unit {unit[-1]} without the first", unit)
         deployed.assert_all_kept(unit)
 
     juju.start_pod(FIRST)
