@@ -27,6 +27,7 @@ from tests.unit.helpers import (
 )
 
 from data_source import Choice, Kind, Offer, Reason, Situation, Source, decide
+from workload import Workload
 
 MakeUnit = Callable[..., Unit]
 
@@ -191,9 +192,16 @@ def test_a_run_logged_between_looking_and_leaving_is_not_lost(unit: MakeUnit, mo
     one.run()
     (one.data / "mlflow.db").write_text("runs")
     looks = iter([False, True])
-    monkeypatch.setattr("schema.embedded_has_data", lambda workload: next(looks))
+    ran: list[bool] = []
+
+    def look(workload: Workload) -> bool:
+        ran.append(workload.is_running)
+        return next(looks)
+
+    monkeypatch.setattr("schema.embedded_has_data", look)
     one.relate(database())
     one.run()
+    assert ran == [True, False], "the last look is at what nobody writes to"
     assert "copy-embedded-data" in one.status.message
     assert one.serves
     assert "sqlite" in one.config_text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,7 +16,6 @@ from hypothesis import strategies as st
 from tests.unit.conftest import Surroundings
 from tests.unit.helpers import (
     ADOPTED,
-    DATABASE_DATA,
     Event,
     Unit,
     command,
@@ -265,43 +265,58 @@ def test_only_the_leader_talks_to_kubernetes(unit: MakeUnit, surroundings: Surro
     assert (asked.units, asked.external_service, asked.port) == (3, "load-balancer", 5000)
 
 
+FULL = {"database": database(), "store": store()}
+
+
+def _take(one: Unit, step: str) -> None:
+    """One step: a relation comes up, leadership moves, the pod is made anew, or an event of ``EVENT_NAMES``."""
+    name, _, what = step.partition(" ")
+    if what:
+        _bring_up(one, FULL[name], ready=what == "ready")
+    elif step == "pod-restarts":
+        for path in one.files.iterdir():
+            path.unlink()
+        kept = one.container
+        made = ops.testing.Container("tracking-server", can_connect=True, mounts=kept.mounts, execs=kept.execs)
+        one.change(containers={made})
+        one.run(lambda on: on.pebble_ready(one.container))
+    elif step in ("leads", "follows"):
+        one.change(leader=step == "leads")
+        one.run(events(one).get("leader_elected"))
+    elif step in (happening := events(one)):
+        one.run(happening[step])
+
+
+def _bring_up(one: Unit, full: ops.testing.Relation, *, ready: bool) -> None:
+    """Integrates, or lets the provider of an integration answer; what we wrote into it stays."""
+    known = {each.id: each for each in one.state.relations}
+    if full.id in known and not ready:
+        return
+    held = known.get(full.id, full)
+    data = full.remote_app_data if ready else {}
+    one.relate(
+        dataclasses.replace(
+            full, remote_app_data=data, local_app_data=held.local_app_data, local_unit_data=held.local_unit_data
+        )
+    )
+    one.run(_of_relation(one, full.id, "changed"))
+
+
 def _play(folder: Path, order: list[str]) -> Unit:
-    """A unit whose relations come up in some order, with other events in between; then all is said."""
+    """A unit after these steps, and after all was said."""
     one = Unit(folder, relations=[peers(others={1: {}})])
-    data: dict[str, Callable[[dict[str, str] | None], ops.testing.Relation]] = {
-        "database": lambda given: database(given or {}),
-        "store": lambda given: store(given or {}),
-    }
-    full = {"database": dict(DATABASE_DATA), "store": dict(store().remote_app_data)}
-    for step in [*order, "database related", "store related", "database ready", "store ready"]:
-        name, _, what = step.partition(" ")
-        if not what:
-            happening = events(one)
-            if name in happening:
-                one.run(happening[name])
-            continue
-        relation = data[name](full[name] if what == "ready" else None)
-        known = {each.id for each in one.state.relations}
-        if what == "related" and relation.id in known:
-            continue
-        if what == "ready" and relation.id in known:
-            written = one.state.get_relation(relation.id)
-            relation = ops.testing.Relation(
-                relation.endpoint,
-                id=relation.id,
-                remote_app_name=relation.remote_app_name,
-                remote_app_data=full[name],
-                local_app_data=written.local_app_data,
-                local_unit_data=written.local_unit_data,
-            )
-        one.relate(relation)
-        one.run(_of_relation(one, relation.id, "changed"))
+    for step in [*order, "leads", "database related", "store related", "database ready", "store ready"]:
+        _take(one, step)
     one.run()
     return one
 
 
 STEPS = st.sampled_from(
-    [*EVENT_NAMES, *(f"{name} {what}" for name in ("database", "store") for what in ("related", "ready"))]
+    [
+        *EVENT_NAMES,
+        *("pod-restarts", "leads", "follows"),
+        *(f"{name} {what}" for name in ("database", "store") for what in ("related", "ready")),
+    ]
 )
 
 
