@@ -14,7 +14,7 @@ from tracking_server.errors import MlflowError
 from tracking_server.exit_codes import ExitCode
 from tracking_server.maintenance.copy.artifacts import Copied, copy_artifacts
 from tracking_server.maintenance.copy.checksum import Digest
-from tracking_server.maintenance.copy.engines import locked, look, open_engine, require_head
+from tracking_server.maintenance.copy.engines import DRIVER_ERRORS, locked, look, open_engine, reason, require_head
 from tracking_server.maintenance.copy.failures import CopyFailed, Refused
 from tracking_server.maintenance.copy.locations import Relocation
 from tracking_server.maintenance.copy.progress import Progress, Step
@@ -26,6 +26,9 @@ from tracking_server.maintenance.copy.values import CannotHold, RowReader
 from tracking_server.settings_database import DatabaseKind, DatabaseUri
 from tracking_server.startup import initialise
 from tracking_server.store.schema import SchemaState
+
+_MOST_PROBLEMS = 1000
+_REFUSAL = "the target cannot hold these rows; nothing was written:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,12 +75,15 @@ def copy(order: Order, progress: Progress) -> Summary:
     if look(target_engine, target_name).state is SchemaState.EMPTY:
         require_head(look(source_engine, source_name), source_name, "source")
         _initialise(order, progress)
-    with locked(source_engine, source_name, "source"), locked(target_engine, target_name, "target"):
-        found = look(source_engine, source_name)
-        require_head(found, source_name, "source")
-        if not has_record(target_engine):
-            require_head(look(target_engine, target_name), target_name, "target")
-        rows, tables, copied = _copy(order, source_engine, target_engine, found.installed_head, progress)
+    try:
+        with locked(source_engine, source_name, "source"), locked(target_engine, target_name, "target"):
+            found = look(source_engine, source_name)
+            require_head(found, source_name, "source")
+            if not has_record(target_engine):
+                require_head(look(target_engine, target_name), target_name, "target")
+            rows, tables, copied = _copy(order, source_engine, target_engine, found.installed_head, progress)
+    except (*DRIVER_ERRORS, sa.exc.SQLAlchemyError) as error:
+        raise CopyFailed(f"{reason(error)}; the same command goes on where it was", ExitCode.UNREACHABLE) from error
     return Summary(rows, tables, copied.objects, copied.bytes, round(time.monotonic() - began, 3))
 
 
@@ -86,6 +92,8 @@ def _check_uris(order: Order) -> None:
         raise CopyFailed(f"{order.target.masked()}: a copy goes into PostgreSQL or SQLite", ExitCode.BAD_CONFIGURATION)
     if order.source.kind is DatabaseKind.SQLITE and not order.source.sqlite_path().exists():
         raise CopyFailed(f"{order.source.sqlite_path()} does not exist", ExitCode.UNREACHABLE)
+    if order.target.kind is DatabaseKind.SQLITE:
+        order.target.sqlite_path().parent.mkdir(parents=True, exist_ok=True)
     if order.source.for_sqlalchemy() == order.target.for_sqlalchemy():
         raise CopyFailed("the source is the target", ExitCode.BAD_CONFIGURATION)
 
@@ -141,9 +149,11 @@ def _check(
                     digest.add(reader.read(raw))
                 except CannotHold:
                     problems += reader.problems(raw)
+                    if len(problems) >= _MOST_PROBLEMS:
+                        raise Refused(_REFUSAL, problems) from None
                 step.advance(len(raw), table.name)
     if problems:
-        raise Refused("the target cannot hold these rows; nothing was written:", problems)
+        raise Refused(_REFUSAL, problems)
     return digests
 
 

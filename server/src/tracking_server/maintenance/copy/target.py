@@ -122,7 +122,9 @@ class Target(ABC):
 
     def rows(self, table: Table) -> Iterator[Sequence[Row]]:
         """The rows that were written, as the driver gives them, in batches."""
-        return read_rows(self._connection, table)
+        yield from read_rows(self._connection, table)
+        # What follows may take hours, in which no transaction is to stay open.
+        self._connection.rollback()
 
     def finish(self, revision: str, sequences: Mapping[str, int]) -> None:
         """Sets sequences and makes the target a database that servers accept, at once.
@@ -180,9 +182,9 @@ class PostgresTarget(Target):
 
     @contextmanager
     def _transaction(self, table: Table | None = None) -> Iterator[None]:
-        # Ends the transaction that a read before has begun.
-        self._connection.rollback()
         try:
+            # Ends the transaction that a read before has begun.
+            self._connection.rollback()
             with self._connection.begin():
                 yield
         except (*DRIVER_ERRORS, sa.exc.DBAPIError) as error:
