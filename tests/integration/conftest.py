@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
 from pathlib import Path
 
 import pytest
 import yaml
 from tests.standin.charm_files import CharmFiles
 from tests.standin.juju import Juju
+from tests.standin.model import ConfigValue
 from tests.standin.network import Network
 from tests.standin.pod import Image
 from tests.unit.kubernetes_api import KubernetesApi, serve
@@ -22,6 +23,9 @@ from support.s3 import S3Server
 MODEL = "ml"
 APP = "mlflow"
 CONTAINER = "tracking-server"
+
+# Each start of stock MLflow's job runner costs seconds, and so does each worker.
+LEAN: Mapping[str, ConfigValue] = {"stock-jobs": False, "workers": 1}
 
 # What our charm imports that is not its own.
 LIBRARIES = (

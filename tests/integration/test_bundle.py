@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 from tests.integration import team
-from tests.integration.conftest import APP, CONTAINER
+from tests.integration.conftest import APP, CONTAINER, LEAN
 from tests.integration.providers import PostgreSQL, S3Integrator
 from tests.integration.secrecy import Watch, assert_unseen, everything_seen
 from tests.integration.team import Logged
@@ -72,7 +72,7 @@ def deployed(juju: Juju, charm: CharmFiles, postgres: PostgresServer, s3: S3Serv
     juju.play(deployment.database, "postgresql")
     juju.play(deployment.bucket, "s3-integrator")
     # The first unit's pod comes up when all is related already.
-    juju.deploy(charm, APP, units=0, trust=True)
+    juju.deploy(charm, APP, units=0, trust=True, config=LEAN)
     juju.integrate(f"{APP}:database", "postgresql:database")
     juju.integrate(f"{APP}:object-storage", "s3-integrator:s3-credentials")
     juju.add_unit(APP)

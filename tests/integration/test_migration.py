@@ -8,7 +8,7 @@ import subprocess
 import psycopg
 import pytest
 from tests.integration import team
-from tests.integration.conftest import APP
+from tests.integration.conftest import APP, LEAN
 from tests.integration.providers import PostgreSQL, S3Integrator
 from tests.standin.charm_files import CharmFiles
 from tests.standin.juju import Juju
@@ -54,7 +54,7 @@ def deployed(juju: Juju, charm: CharmFiles, postgres: PostgresServer, s3: S3Serv
     database = PostgreSQL(postgres)
     juju.play(database, "postgresql")
     juju.play(S3Integrator(s3, "mlflow"), "s3-integrator")
-    juju.deploy(charm, APP, units=0)
+    juju.deploy(charm, APP, units=0, config=LEAN)
     juju.integrate(f"{APP}:database", "postgresql:database")
     juju.integrate(f"{APP}:object-storage", "s3-integrator:s3-credentials")
     juju.add_unit(APP)
