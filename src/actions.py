@@ -148,12 +148,10 @@ class Actions(ops.Object):
         decision = self._decision()
         kinds = self._kept_kinds(decision, "copy-embedded-data")
         if Kind.DATABASE not in kinds:
+            first = "integrate a database, too, or " if decision.is_embedded(Kind.DATABASE) else ""
             raise ActionRefused(
-                "artifacts are copied together with the database, which stays where it is; copy"
-                f" {EMBEDDED_ARTIFACTS} yourself and run decline-embedded-data, or integrate a database, too"
-                if decision.is_embedded(Kind.DATABASE)
-                else f"artifacts are copied together with the database, which is integrated already; copy"
-                f" {EMBEDDED_ARTIFACTS} to the bucket yourself, then run decline-embedded-data"
+                f"artifacts are copied only together with the database; {first}copy {EMBEDDED_ARTIFACTS} to the bucket"
+                " yourself and run decline-embedded-data"
             )
         event.log("stopping the server, so that nothing changes while it is copied")
         self._workload.halt()
@@ -185,12 +183,14 @@ class Actions(ops.Object):
 
     def _prepared(self, name: str) -> tuple[Options, Decision]:
         """What an action that works on the database needs; only the unit that decides about it may run it."""
-        if not self._charm.unit.is_leader() and self._endpoints.peers.holder != self._charm.unit.name:
-            raise ActionRefused(f"this unit is not the leader; run `juju run {self._charm.app.name}/leader {name}`")
+        leader, unit = self._charm.unit.is_leader(), self._charm.unit.name
+        refusal = ActionRefused(f"this unit is not the leader; run `juju run {self._charm.app.name}/leader {name}`")
+        if not leader and self._endpoints.peers.holder != unit:
+            raise refusal
         options = self._load_options()
         decision = self._decision()
-        if not decision.is_embedded(Kind.DATABASE) and not self._charm.unit.is_leader():
-            raise ActionRefused(f"this unit is not the leader; run `juju run {self._charm.app.name}/leader {name}`")
+        if not leader and not decision.is_embedded(Kind.DATABASE):
+            raise refusal
         if not decision.serves:
             raise ActionRefused("this unit has nothing to serve from; `juju status` says what it waits for")
         return options, decision
