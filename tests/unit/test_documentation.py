@@ -110,5 +110,10 @@ def test_the_image_and_the_charm_are_named_as_they_are_packed() -> None:
 
 
 def test_every_page_can_be_reached_from_the_readme() -> None:
-    readme = (ROOT / "README.md").read_text()
-    assert {page.name for page in PAGES[1:]} <= {Path(link).name for link in re.findall(r"\]\(([^)]+)\)", readme)}
+    reached, waiting = set[Path](), [ROOT / "README.md"]
+    while waiting:
+        page = waiting.pop()
+        reached.add(page)
+        links = {(page.parent / link).resolve() for link in re.findall(r"\]\(([^)#]+)", page.read_text())}
+        waiting += [other for other in PAGES if other.resolve() in links - reached]
+    assert reached == set(PAGES)
