@@ -30,9 +30,7 @@ LEAN: Mapping[str, ConfigValue] = {"stock-jobs": False, "workers": 1}
 # What our charm imports that is not its own.
 LIBRARIES = (
     "ops",
-    "charmlibs.interfaces.certificate_transfer",
     "charmlibs.interfaces.tls_certificates",
-    "cosl",
     "jinja2",
     "lightkube.resources.apps_v1",
     "lightkube.resources.core_v1",
