@@ -35,7 +35,7 @@ endef
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help serve bench wrk test test-all lint format lock reference charm image functional controller setup browser network clean
+.PHONY: help serve bench bench-gc wrk test test-all lint format lock reference charm image functional controller setup browser network clean
 
 help:  ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -100,6 +100,9 @@ $(VENV)/.functional: $(VENV)/.python requirements-functional.txt
 
 bench: $(VENV)/.dev wrk  ## Measure against stock MLflow (ARGS="--runs 20000 --json results.json")
 	PYTHONPATH=server/tests $(BIN)/python -m bench $(ARGS)
+
+bench-gc: $(VENV)/.dev  ## Measure garbage collection against stock MLflow's (ARGS="--runs 1000 --rounds 1")
+	PYTHONPATH=server/tests $(BIN)/python -m bench.gc $(ARGS)
 
 setup: $(VENV)/.dev $(VERSITYGW).tried $(PEBBLE).tried $(MLFLOW_2_22)/.installed browser network  ## Install what the tests need
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from functools import partial
 from typing import TypeVar
 
@@ -14,7 +14,7 @@ from tracking_server.maintenance.gc.pace import Pace, Throttle
 from tracking_server.maintenance.gc.selection import QUERIES
 from tracking_server.maintenance.gc.summary import Summary
 from tracking_server.maintenance.gc.tables import Kind
-from tracking_server.store.database import Connection, Database, Dialect, IntegrityViolation
+from tracking_server.store.database import Connection, Database, Dialect, IntegrityViolation, Work
 from tracking_server.store.queries import Query
 
 T = TypeVar("T")
@@ -23,6 +23,7 @@ Lock = Callable[[Connection, Sequence[Id]], Awaitable[list[Id]]]
 
 _PATIENCE_SECONDS = 120.0
 _PAUSE_SECONDS = 1.0
+_BATCH = 512
 # Each batch looks up its rows by an index: a plan made for the table as it was would read it whole, again and again.
 _USE_INDEXES = (
     Query.build("gc_no_seqscan", "SET LOCAL enable_seqscan = off"),
@@ -41,8 +42,8 @@ class DeletingRows:
         self._database = database
         self._summary = summary
         self._throttle = throttle
-        # SQLite has one writer: the others wait, and poll, while a transaction runs.
-        self._pace = Pace(share=0.5 if database.dialect is Dialect.SQLITE else 1.0)
+        # SQLite has one writer: the others wait, and poll, while a transaction runs. PostgreSQL locks only what goes.
+        self._pace = Pace(0.2, share=0.5) if database.dialect is Dialect.SQLITE else Pace(0.6)
 
     async def runs(self, ids: Sequence[str]) -> None:
         self._summary.runs += await self._delete(tables.RUN, ids, _locked("gc_lock_runs"))
@@ -68,9 +69,8 @@ class DeletingRows:
             raise StillReferenced(str(error)) from error
 
     async def _owned(self, kind: Kind, experiment_id: int, lock: Lock) -> None:
-        query = tables.owned_ids(kind)
-        while rows := await self._patiently(partial(self._database.fetch, query, experiment_id, 512)):
-            gone = await self._delete(kind, [row["id"] for row in rows], lock)
+        async for ids in self._ids_of(kind, experiment_id):
+            gone = await self._delete(kind, ids, lock)
             if kind is tables.RUN:
                 self._summary.runs += gone
             elif kind is tables.MODEL:
@@ -81,22 +81,56 @@ class DeletingRows:
                 # The experiment was restored meanwhile.
                 return
 
+    async def _ids_of(self, kind: Kind, experiment_id: int) -> AsyncIterator[list[Id]]:
+        """The ids of an experiment's entities that are still there, batch by batch."""
+        last: tuple[int, str] = (-(2**63), "")
+        while True:
+            if kind is tables.TRACE:
+                read = partial(self._database.fetch, QUERIES["gc_traces_of_experiment"], experiment_id, _BATCH, *last)
+            else:
+                read = partial(self._database.fetch, tables.owned_ids(kind), experiment_id, _BATCH)
+            rows = await self._patiently(read)
+            if not rows:
+                return
+            if kind is tables.TRACE:
+                last = (rows[-1]["timestamp_ms"], rows[-1]["id"])
+            yield [row["id"] for row in rows]
+
     async def _delete(self, kind: Kind, ids: Sequence[Id], lock: Lock) -> int:
         """Deletes entities with their rows; returns how many entities went."""
         gone, position = 0, 0
         while position < len(ids):
-            batch, budget = ids[position : position + self._pace.entities], self._pace.rows
-
-            step = partial(_delete_some, kind=kind, ids=batch, budget=budget, lock=lock)
-            began = time.monotonic()
-            rows, entities = await self._patiently(partial(self._database.write, step))
+            batch = ids[position : position + self._pace.entities]
+            step = partial(_delete_some, kind=kind, ids=batch, budget=self._pace.rows, lock=lock)
+            rows, entities = await self._timed(step)
             self._summary.rows += rows
+            await self._throttle.spend(rows)
             if entities is not None:
                 gone += entities
                 position += len(batch)
-            await self._pace.learn(time.monotonic() - began)
-            await self._throttle.spend(rows)
+            elif len(batch) > 1:
+                self._pace.entities = len(batch) // 2
+            elif kind is tables.RUN and self._database.dialect is Dialect.POSTGRESQL:
+                await self._history(batch, lock)
         return gone
+
+    async def _history(self, run: Sequence[Id], lock: Lock) -> None:
+        """Deletes the metrics of one run, of which there are many."""
+        after: tuple[str, int] = ("", -(2**63))
+        while True:
+            budget = self._pace.rows
+            rows, after = await self._timed(partial(_delete_history, run=run, after=after, budget=budget, lock=lock))
+            self._summary.rows += rows
+            await self._throttle.spend(rows)
+            if rows < budget:
+                return
+
+    async def _timed(self, step: Work[T]) -> T:
+        """Runs ``step`` in a transaction, whose length decides how much the next one does."""
+        began = time.monotonic()
+        result = await self._patiently(partial(self._database.write, step))
+        await self._pace.learn(time.monotonic() - began)
+        return result
 
     async def _patiently(self, work: Callable[[], Awaitable[T]]) -> T:
         """Runs ``work`` until the database is there; what it deletes again is gone already. Raises Unavailable."""
@@ -124,9 +158,7 @@ async def _delete_some(
 
     Returns the number of rows, and of entities (None when there is more to do for them).
     """
-    if connection.dialect is Dialect.POSTGRESQL:
-        for setting in _USE_INDEXES:
-            await connection.execute(setting)
+    await _use_indexes(connection)
     ids = await lock(connection, ids)
     if not ids:
         return 0, 0
@@ -137,3 +169,21 @@ async def _delete_some(
             return rows, None
     entities = await connection.execute(tables.delete_entities(kind), ids)
     return rows + entities, entities
+
+
+async def _delete_history(
+    connection: Connection, *, run: Sequence[Id], after: tuple[str, int], budget: int, lock: Lock
+) -> tuple[int, tuple[str, int]]:
+    """Deletes at most ``budget`` metrics of one run, from a key and step on; returns how many, and the last one's."""
+    await _use_indexes(connection)
+    if not await lock(connection, run):
+        return 0, after
+    row = await connection.fetch_one(tables.DELETE_HISTORY, run[0], *after, budget)
+    assert row is not None
+    return row["rows"], (row["key"] or "", row["step"] or 0)
+
+
+async def _use_indexes(connection: Connection) -> None:
+    if connection.dialect is Dialect.POSTGRESQL:
+        for setting in _USE_INDEXES:
+            await connection.execute(setting)

@@ -43,11 +43,13 @@ async def collection_lock(settings: DatabaseSettings) -> AsyncIterator[None]:
     )
     connection = await hosts.connect()
     try:
-        # It ends with a transaction, so that it also works behind a pooler in transaction mode. It holds no snapshot.
+        # It ends with a transaction, so that it also works behind a pooler in transaction mode.
         await connection.execute("BEGIN")
         await connection.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
         if not await connection.fetchval(f"SELECT pg_try_advisory_xact_lock({COLLECTION_KEY})"):
             raise AlreadyCollecting("another process collects this database")
+        # Ends the last statement's snapshot: as long as it lasted, PostgreSQL would step over all that we delete.
+        await connection.execute("SELECT 1")
         yield
     finally:
         connection.terminate()

@@ -5,26 +5,28 @@ from __future__ import annotations
 import asyncio
 import time
 
-# Short enough for a lock to be held, long enough for a commit not to matter.
-_SHORT, _LONG = 0.06, 0.2
-_FEWEST_ROWS, _MOST_ROWS = 200, 20_000
+_FEWEST_ROWS, _MOST_ROWS = 200, 50_000
 _FEWEST_ENTITIES, _MOST_ENTITIES = 4, 512
 
 
 class Pace:
-    """The size of transactions, by how long they take. ``share`` is the part of the time in which they may run."""
+    """The size of transactions, by how long they take: grows below a third of ``longest`` seconds, shrinks above it.
 
-    def __init__(self, share: float = 1.0) -> None:
+    ``share`` is the part of the time in which they may run.
+    """
+
+    def __init__(self, longest: float, share: float = 1.0) -> None:
         self.rows = 2_000
         self.entities = 32
+        self._longest = longest
         self._rest = 1 / share - 1
 
     async def learn(self, seconds: float) -> None:
         """Adapts to the last transaction's length and rests, so that others get the database."""
-        if seconds > _LONG:
+        if seconds > self._longest:
             self.rows = max(_FEWEST_ROWS, self.rows // 2)
             self.entities = max(_FEWEST_ENTITIES, self.entities // 2)
-        elif seconds < _SHORT:
+        elif seconds < self._longest / 3:
             self.rows = min(_MOST_ROWS, self.rows * 2)
             self.entities = min(_MOST_ENTITIES, self.entities * 2)
         if self._rest:

@@ -103,6 +103,21 @@ OWNED_BY_EXPERIMENT = (TRACE, MODEL, RUN, SCORER, REVIEW_QUEUE)
 """The kinds whose column ``experiment_id`` names the experiment with which they go."""
 
 
+DELETE_HISTORY = Query.build(
+    "gc_delete_history",
+    "WITH gone AS (DELETE FROM metrics WHERE ctid = ANY(ARRAY("
+    "SELECT ctid FROM metrics WHERE run_uuid = $1 AND (key, step) >= ($2, $3::bigint) ORDER BY key, step LIMIT $4))"
+    " RETURNING key, step)"
+    " SELECT count(*) AS rows, max(key) AS key,"
+    " (SELECT max(step) FROM gone WHERE key = (SELECT max(key) FROM gone)) AS step FROM gone",
+)
+"""Deletes at most ``$4`` metrics of the run ``$1``, from the key ``$2`` and the step ``$3`` on; the last one's of both.
+
+For PostgreSQL alone, where deleted rows stay in the index as long as anybody may see them: each batch of a long
+history begins where the last one ended, instead of stepping over all that is gone.
+"""
+
+
 def delete_some(kind: Kind, part: Part) -> Query:
     """Deletes at most ``$2`` rows of ``part`` that belong to the entities ``$1``."""
     # ctid and rowid, because DELETE takes no LIMIT.

@@ -201,3 +201,8 @@ SELECT model_id AS id, artifact_location AS location FROM logged_models l
    AND NOT EXISTS (SELECT 1 FROM logged_model_tags t
                     WHERE t.model_id = l.model_id AND t.tag_key = 'mlflow.model.isExternal')
  ORDER BY model_id LIMIT $2
+
+-- name: gc_traces_of_experiment
+SELECT request_id AS id, timestamp_ms FROM trace_info
+ WHERE experiment_id = $1 AND (timestamp_ms, request_id) > ($3, $4)
+ ORDER BY timestamp_ms, request_id LIMIT $2
