@@ -72,8 +72,7 @@ def command(
     """
     if target is None and config_file is None:
         raise FatalError("say where to copy to: --to URI, or --config FILE", ExitCode.BAD_CONFIGURATION)
-    flags = {"database.uri": target, "artifacts.destination": artifacts_to}
-    config = load(config_file, flags={key: value for key, value in flags.items() if value is not None}).config
+    config = _load(config_file, target, artifacts_to)
     if artifacts_to is not None and artifacts_from is None:
         raise FatalError("--artifacts-to needs --artifacts-from", ExitCode.BAD_CONFIGURATION)
     progress = progress_for_standard_error()
@@ -96,6 +95,16 @@ def command(
             f"Copied {summary.rows} rows of {summary.tables} tables and {summary.objects} artifacts"
             f" ({summary.bytes} bytes) in {summary.seconds:.1f} s; all were compared."
         )
+
+
+def _load(file: Path | None, target: str | None, artifacts_to: str | None) -> Config:
+    """The configuration with the command line's target in it."""
+    flags = {"database.uri": target, "artifacts.destination": artifacts_to}
+    with contextlib.suppress(InvalidValue):
+        password = None if target is None else DatabaseUri.parse(target).password
+        # The file's may be another database's.
+        flags["database.password"] = None if password is None else password.reveal()
+    return load(file, flags={key: value for key, value in flags.items() if value is not None}).config
 
 
 @contextlib.contextmanager

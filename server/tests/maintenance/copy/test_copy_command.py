@@ -113,3 +113,15 @@ def test_a_bucket_is_copied_to_another_and_to_a_folder(
         if file.is_file()
     }
     assert sizes == {"1/a/artifacts/x.txt": 3, "1/a/artifacts/deep/ü 1": 0, "2/large": 9_000_000}
+
+
+def test_the_password_in_a_target_wins_over_the_files(databases: Databases, tmp_path: Path) -> None:
+    target = databases.postgresql()
+    config = tmp_path / "other.toml"
+    config.write_text('[database]\nuri = "postgresql://mlflow@nowhere/other"\npassword = "other"\n')
+    config.chmod(0o600)
+    copied = run_command("--from", databases.sqlite(), "--to", target, "--config", config, "--json")
+    assert (copied.status, copied.summary["tables"]) == (0, 64), copied.err
+    assert len(read_all(target)["alembic_version"]) == 1
+    nowhere = run_command("--from", databases.sqlite())
+    assert (nowhere.status, nowhere.err) == (2, "error: say where to copy to: --to URI, or --config FILE\n")

@@ -119,7 +119,7 @@ def test_mysql_is_copied(databases: Databases, mariadb: MariaDbServer, tmp_path:
             metrics=[
                 Metric("nan", math.nan, 1, 1),
                 Metric("inf", -math.inf, 2**53, 2),
-                *(Metric("loss", 1 / (step + 3), step, step) for step in range(1000)),
+                *(Metric("loss", 1 / (step + 3), step, step) for step in range(900)),
             ],
             params=[Param("p", "ü" * 5000)],
             tags=[RunTag("t", "'\"\\\n%s")],
