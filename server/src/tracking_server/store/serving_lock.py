@@ -119,7 +119,6 @@ class ServingLock:
                 # A pooler gives the server's connection to others after each transaction: this one does not end.
                 lock = "pg_try_advisory_xact_lock_shared"
                 await connection.execute("BEGIN")
-                await connection.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
             told = False
             while not await connection.fetchval(f"SELECT {lock}({SERVING_KEY})"):
                 told = _tell_once(told)
@@ -127,6 +126,9 @@ class ServingLock:
             revision = await connection.fetchval(
                 "SELECT to_regclass('alembic_version')::text"
             ) and await connection.fetchval("SELECT min(version_num) FROM alembic_version")
+            if settings.transaction_pooling:
+                # The last statement before a long rest, so that no SELECT's snapshot stays open.
+                await connection.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
             if self._revision not in (None, revision):
                 logger.warning("the database was upgraded while its connection was lost")
                 self._on_upgraded()

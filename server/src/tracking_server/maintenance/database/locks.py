@@ -43,15 +43,16 @@ def upgrade_lock(engine: sa.Engine, *, wait: LockWait, alone: bool) -> Iterator[
         with _file_locks(Path(str(engine.url.database)), wait, alone):
             yield
         return
-    # They end with a transaction, so that they also work behind a pooler in transaction mode. It holds no snapshot.
+    # They end with a transaction, so that they also work behind a pooler in transaction mode.
     with engine.connect() as connection, connection.begin():
-        connection.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = 0")
         if wait is LockWait.PATIENT:
             connection.execute(sa.text("SELECT pg_advisory_xact_lock(:key)"), {"key": UPGRADE_KEY})
         elif not _try(connection, UPGRADE_KEY):
             raise Locked(f"another upgrade of this database is running ({_holders(connection, UPGRADE_KEY)})")
         if alone and not _try(connection, SERVING_KEY):
             raise Locked(f"servers serve this database ({_holders(connection, SERVING_KEY)}); stop them first")
+        # As the last statement, because a SELECT's snapshot stays until the next one, and CONCURRENTLY waits for it.
+        connection.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = 0")
         yield
 
 
