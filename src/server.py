@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
@@ -37,6 +38,9 @@ logger = logging.getLogger(__name__)
 
 READY_PATIENCE_SECONDS = 30.0
 """Longer than the ready check takes to fail: a hook that gives up is followed by one when the check recovers."""
+
+CHECK_PATIENCE_SECONDS = 11.0
+"""More than two periods of the check."""
 
 
 @dataclass(frozen=True)
@@ -164,9 +168,18 @@ class Server:
         found = readiness.wait(PORT, certificate, patience)
         if not found.ready:
             return (self._diagnosis(found),)
-        if not self.workload.passes_ready_check:
+        if not self._passes_ready_check_soon():
             return (statuses.not_ready("waiting for the ready check to pass"),)
         return () if found.artifacts_problem is None else (statuses.no_artifacts(found.artifacts_problem),)
+
+    def _passes_ready_check_soon(self) -> bool:
+        """Whether Pebble finds the server ready; one that just got so is given the time until the next two checks."""
+        deadline = time.monotonic() + CHECK_PATIENCE_SECONDS
+        while not self.workload.passes_ready_check:
+            if time.monotonic() >= deadline:
+                return False
+            time.sleep(0.5)
+        return True
 
     def _diagnosis(self, found: readiness.Readiness) -> ops.StatusBase:
         """The status of a server that is not ready; asks its database where it does not answer itself."""

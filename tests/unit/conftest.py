@@ -57,6 +57,7 @@ def surroundings(monkeypatch: pytest.MonkeyPatch) -> Surroundings:
     monkeypatch.setattr(charm, "Cluster", PlayedCluster)
     monkeypatch.setattr(readiness, "ask", lambda port, certificate: around.answer)
     monkeypatch.setattr("server.READY_PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr("server.CHECK_PATIENCE_SECONDS", 0.0)
     return around
 
 

@@ -29,6 +29,7 @@ from tests.unit.helpers import (
 
 from cluster import ClusterForbidden, ClusterRejected, ClusterUnavailable
 from readiness import Readiness
+from workload import Workload
 
 MakeUnit = Callable[..., Unit]
 
@@ -363,6 +364,17 @@ def test_a_failing_check_is_not_active_even_if_the_server_answers(unit: MakeUnit
     one.change(check_infos={down})
     one.run()
     assert one.status == ops.WaitingStatus("not ready: waiting for the ready check to pass")
+
+
+def test_a_check_that_passes_in_a_moment_is_waited_for(unit: MakeUnit, monkeypatch: pytest.MonkeyPatch) -> None:
+    one = unit(relations=RELATIONS["ready"]())
+    one.run()
+    passes = iter([False, False, False, True])
+    monkeypatch.setattr(Workload, "passes_ready_check", property(lambda self: next(passes)))
+    monkeypatch.setattr("server.CHECK_PATIENCE_SECONDS", 60.0)
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
+    one.run()
+    assert one.status == ops.ActiveStatus()
 
 
 def test_a_server_without_its_bucket_is_not_active(unit: MakeUnit, surroundings: Surroundings) -> None:
