@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import time
 import uuid
 from collections.abc import Mapping
@@ -15,6 +16,11 @@ from tests.standin.pod import Pod
 from tests.standin.tool_server import ToolServer
 
 JUJU_VERSION = "3.6.9"
+
+
+_NOTICES = (pebble.NoticeType.CUSTOM, pebble.NoticeType.CHANGE_UPDATE)
+_CHECK_EVENTS = {"perform-check": ("Error", "failed"), "recover-check": ("Done", "recovered")}
+"""The kind of a change of Pebble's → the status at its end that is told, and the event's name."""
 
 
 class HookFailed(Exception):
@@ -37,8 +43,8 @@ class _Watched:
     """What the agent knows of a container's Pebble."""
 
     starts: int = 0
-    checks: dict[str, pebble.CheckStatus] = field(default_factory=dict)
-    notices: dict[str, str] = field(default_factory=dict)
+    notices: dict[str, datetime.datetime] = field(default_factory=dict)
+    """Each notice that was looked at, and when it had been repeated last."""
 
 
 class Agent:
@@ -103,25 +109,22 @@ class Agent:
         if watched.starts != starts:
             self._watched[container] = watched = _Watched(starts)
             self._lifecycle.tell(self.unit, f"{container}-pebble-ready")
-        for check in client.get_checks():
-            before = watched.checks.get(check.name, pebble.CheckStatus.UP)
-            now = check.status if isinstance(check.status, pebble.CheckStatus) else pebble.CheckStatus(check.status)
-            watched.checks[check.name] = now
-            if now is before:
+        for notice in client.get_notices(users=pebble.NoticesUsers.ALL, types=_NOTICES):
+            if watched.notices.get(notice.id) == notice.last_repeated:
                 continue
-            if now is pebble.CheckStatus.DOWN:
-                self._tell_check(container, check.name, "failed")
-            elif now is pebble.CheckStatus.UP and before is pebble.CheckStatus.DOWN:
-                self._tell_check(container, check.name, "recovered")
-        for notice in client.get_notices(users=pebble.NoticesUsers.ALL, types=[pebble.NoticeType.CUSTOM]):
-            repeated = str(notice.last_repeated)
-            if watched.notices.get(notice.id) != repeated:
-                watched.notices[notice.id] = repeated
+            watched.notices[notice.id] = notice.last_repeated
+            if notice.type is pebble.NoticeType.CUSTOM:
                 told = {"JUJU_NOTICE_ID": notice.id, "JUJU_NOTICE_TYPE": "custom", "JUJU_NOTICE_KEY": notice.key}
                 self._lifecycle.tell(self.unit, f"{container}-pebble-custom-notice", **told)
+            elif notice.last_data.get("kind") in _CHECK_EVENTS:
+                self._look_at_check(container, client.get_change(pebble.ChangeID(notice.key)))
 
-    def _tell_check(self, container: str, check: str, what: str) -> None:
-        self._lifecycle.tell(self.unit, f"{container}-pebble-check-{what}", JUJU_PEBBLE_CHECK_NAME=check)
+    def _look_at_check(self, container: str, change: pebble.Change) -> None:
+        """A check has failed when performing it ends in an error, and recovered when recovering it is done."""
+        status, what = _CHECK_EVENTS[change.kind]
+        if change.status == status:
+            check = change.data["check-name"]
+            self._lifecycle.tell(self.unit, f"{container}-pebble-check-{what}", JUJU_PEBBLE_CHECK_NAME=check)
 
     def _run(self, hook: Hook, names: Mapping[str, str], event: str, timeout: float) -> tuple[int, str]:
         environment = {

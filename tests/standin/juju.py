@@ -215,7 +215,7 @@ class Juju:
         for unit in self.model.app(app).units.values():
             self.lifecycle.tell(unit, "update-status")
 
-    def settle(self, timeout: float = 300) -> None:
+    def settle(self, timeout: float = 900) -> None:
         """Dispatches events until none is left. Raises TimeoutError when they do not end."""
         deadline = time.monotonic() + timeout
         while self.step():
