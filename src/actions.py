@@ -13,8 +13,8 @@ from charm_config import DURATION_ALLOWED, comma_list, is_duration
 from data_source import Decision, Kind, Reason, Source
 from endpoints import Endpoints
 from schema import Gate, MigrationRefused, Schema, State
-from server import Options, Server
 from server_config import CONFIG_FILE, EMBEDDED_ARTIFACTS, EMBEDDED_DATABASE_URI, masked
+from unit_server import Options, Server
 from workload import CommandFailed, WorkloadError, json_object
 
 Results = dict[str, str]

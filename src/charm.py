@@ -15,8 +15,8 @@ from actions import Actions
 from charm_config import CharmConfig, ConfigError, environment_of
 from cluster import Cluster, ClusterError, ClusterForbidden, ClusterSettings, ClusterUnavailable
 from endpoints import Endpoints
-from server import Options, Outcome, Server
 from server_config import PORT
+from unit_server import Options, Outcome, Server
 from workload import CONTAINER, Workload, WorkloadError
 
 logger = logging.getLogger(__name__)

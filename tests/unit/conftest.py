@@ -56,8 +56,8 @@ def surroundings(monkeypatch: pytest.MonkeyPatch) -> Surroundings:
     monkeypatch.setattr("yaml.safe_dump", functools.partial(yaml.dump, Dumper=yaml.CSafeDumper))
     monkeypatch.setattr(charm, "Cluster", PlayedCluster)
     monkeypatch.setattr(readiness, "ask", lambda port, certificate: around.answer)
-    monkeypatch.setattr("server.READY_PATIENCE_SECONDS", 0.0)
-    monkeypatch.setattr("server.CHECK_PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr("unit_server.READY_PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr("unit_server.CHECK_PATIENCE_SECONDS", 0.0)
     return around
 
 

@@ -371,7 +371,7 @@ def test_a_check_that_passes_in_a_moment_is_waited_for(unit: MakeUnit, monkeypat
     one.run()
     passes = iter([False, False, False, True])
     monkeypatch.setattr(Workload, "passes_ready_check", property(lambda self: next(passes)))
-    monkeypatch.setattr("server.CHECK_PATIENCE_SECONDS", 60.0)
+    monkeypatch.setattr("unit_server.CHECK_PATIENCE_SECONDS", 60.0)
     monkeypatch.setattr("time.sleep", lambda seconds: None)
     one.run()
     assert one.status == ops.ActiveStatus()

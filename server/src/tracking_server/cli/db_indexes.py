@@ -25,7 +25,7 @@ def command() -> None:
     """
 
 
-@command.command("create", cls=SettingsCommand)
+@command.command("create", cls=SettingsCommand, listed=("database",))
 @with_settings
 def create(loaded: Loaded) -> None:
     """Make those that are missing; on PostgreSQL without blocking writers."""
@@ -33,7 +33,7 @@ def create(loaded: Loaded) -> None:
     click.echo(f"{count} made")
 
 
-@command.command("drop", cls=SettingsCommand)
+@command.command("drop", cls=SettingsCommand, listed=("database",))
 @with_settings
 def drop(loaded: Loaded) -> None:
     """Drop them all, and what `db upgrade --prepare` left for an upgrade that did not come."""
@@ -41,7 +41,7 @@ def drop(loaded: Loaded) -> None:
     click.echo(f"{count} dropped")
 
 
-@command.command("status", cls=SettingsCommand)
+@command.command("status", cls=SettingsCommand, listed=("database",))
 @with_settings
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON array instead of a table.")
 def status(loaded: Loaded, as_json: bool) -> None:

@@ -14,7 +14,7 @@ from tracking_server.maintenance.database.status import look, require_native
 from tracking_server.settings_loader import Loaded
 
 
-@click.command("plan", cls=SettingsCommand)
+@click.command("plan", cls=SettingsCommand, listed=("database",))
 @with_settings
 @click.pass_context
 def command(ctx: click.Context, loaded: Loaded) -> None:

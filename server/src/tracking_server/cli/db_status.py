@@ -15,7 +15,7 @@ from tracking_server.maintenance.database.status import Status, look
 from tracking_server.settings_loader import Loaded
 
 
-@click.command("status", cls=SettingsCommand)
+@click.command("status", cls=SettingsCommand, listed=("database",))
 @with_settings
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of a table.")
 @click.pass_context

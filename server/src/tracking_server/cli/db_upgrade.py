@@ -27,7 +27,7 @@ class _Report(Protocol):
     def __call__(self, event: Event | Stage) -> None: ...
 
 
-@click.command("upgrade", cls=SettingsCommand)
+@click.command("upgrade", cls=SettingsCommand, listed=("database", "artifacts"))
 @with_settings
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on standard output at the end.")
 @click.option("--online", is_flag=True, help="Upgrade while servers serve, where every pending revision allows it.")

@@ -28,7 +28,7 @@ def _ids(context: click.Context, parameter: click.Parameter, value: str | None) 
     return tuple(each.strip() for each in value.split(",")) if value else None
 
 
-@click.command("gc", cls=SettingsCommand)
+@click.command("gc", cls=SettingsCommand, listed=("database", "artifacts", "gc"))
 @with_settings
 @click.option("--run-ids", metavar="LIST", callback=_ids, help="Deleted runs to collect, instead of all.")
 @click.option("--experiment-ids", metavar="LIST", callback=_ids, help="Deleted experiments to collect, instead of all.")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,15 +28,22 @@ class SettingOption(click.Option):
 
 
 class SettingsCommand(click.Command):
-    """A command whose help lists the flags of the settings section by section."""
+    """A command whose help lists the flags of the settings section by section.
+
+    ``listed`` names the sections that matter to it, None all; the flags of the others work as well.
+    """
+
+    def __init__(self, *arguments: Any, listed: Sequence[str] | None = None, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._listed = section_types(Config).keys() if listed is None else listed
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         sections: dict[str, list[tuple[str, str]]] = {"Options": []}
-        sections |= {_title(name): [] for name in section_types(Config)}
+        sections |= {_title(name): [] for name in self._listed}
         for parameter in self.get_params(ctx):
             record = parameter.get_help_record(ctx)
-            if record is not None:
-                title = _title(parameter.setting.section) if isinstance(parameter, SettingOption) else "Options"
+            title = _title(parameter.setting.section) if isinstance(parameter, SettingOption) else "Options"
+            if record is not None and title in sections:
                 sections[title].append(record)
         for title, records in sections.items():
             if records:
