@@ -117,14 +117,12 @@ class Agent:
                 told = {"JUJU_NOTICE_ID": notice.id, "JUJU_NOTICE_TYPE": "custom", "JUJU_NOTICE_KEY": notice.key}
                 self._lifecycle.tell(self.unit, f"{container}-pebble-custom-notice", **told)
             elif notice.last_data.get("kind") in _CHECK_EVENTS:
-                self._look_at_check(container, client.get_change(pebble.ChangeID(notice.key)))
-
-    def _look_at_check(self, container: str, change: pebble.Change) -> None:
-        """A check has failed when performing it ends in an error, and recovered when recovering it is done."""
-        status, what = _CHECK_EVENTS[change.kind]
-        if change.status == status:
-            check = change.data["check-name"]
-            self._lifecycle.tell(self.unit, f"{container}-pebble-check-{what}", JUJU_PEBBLE_CHECK_NAME=check)
+                # A check has failed when performing it ends in an error, and recovered when recovering it is done.
+                change = client.get_change(pebble.ChangeID(notice.key))
+                status, what = _CHECK_EVENTS[change.kind]
+                if change.status == status:
+                    told = {"JUJU_PEBBLE_CHECK_NAME": notice.last_data["check-name"]}
+                    self._lifecycle.tell(self.unit, f"{container}-pebble-check-{what}", **told)
 
     def _run(self, hook: Hook, names: Mapping[str, str], event: str, timeout: float) -> tuple[int, str]:
         environment = {
