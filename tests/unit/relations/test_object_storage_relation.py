@@ -114,7 +114,11 @@ def test_aws_needs_no_endpoint() -> None:
     assert bucket.endpoint is None
 
 
-@pytest.mark.parametrize("chain", ["", "[]", authority("root"), json.dumps([authority("root")])])
+@pytest.mark.parametrize(
+    "chain",
+    ["", "[]", authority("root"), json.dumps([authority("root")])],
+    ids=["no-text", "empty-list", "text", "list"],
+)
 def test_a_chain_is_a_list_or_a_text(chain: str) -> None:
     bucket = bucket_of(state(s3({**KEYS, **STORE, "tls-ca-chain": chain})))
     assert bucket is not None
