@@ -142,8 +142,10 @@ class Pod:
     def restart_container(self, container: str) -> None:
         """Kills a container and starts it anew, empty but for its storage."""
         for process in self.processes():
-            if process.uids().real == self.container_user(container)["uid"]:
-                process.kill()
+            # Its parent's end may have ended it.
+            with suppress(psutil.NoSuchProcess):
+                if process.uids().real == self.container_user(container)["uid"]:
+                    process.kill()
         self._pebbles[container].wait(30)
         enter = ("nsenter", "--target", str(self._init), "--mount", "--")
         for folder in self._own_folders():

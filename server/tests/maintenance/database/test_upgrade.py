@@ -24,7 +24,10 @@ DatabaseAt = Callable[[str], Database]
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)
-@pytest.mark.parametrize("release", RELEASES)
+@pytest.mark.parametrize(
+    "release",
+    [pytest.param(name, marks=[pytest.mark.slow] if name in ("2.22", "3.1") else []) for name in RELEASES],
+)
 def test_an_older_release_becomes_what_stock_makes_of_it(
     release: str, dialect: Dialect, old_databases: OldDatabases, database_at: DatabaseAt
 ) -> None:
