@@ -17,6 +17,8 @@ from charm_config import CharmConfig
 from data_source import Decision, Kind, Offer, Situation, Source, decide
 from endpoints import Endpoints
 from peers import Serving as ServingRecord
+from relations.database import Database
+from relations.object_storage import ObjectStorage
 from schema import Gate, SchemaKeeper, State, Verdict
 from server_config import (
     CERTIFICATE_FILE,
@@ -120,9 +122,7 @@ class Server:
 
     def identity(self, kind: Kind) -> str | None:
         """The identity of a ready integration; None while there is none."""
-        offered = (
-            self._endpoints.database.connection if kind is Kind.DATABASE else self._endpoints.object_storage.bucket
-        )
+        offered = self._integration(kind).offered
         return None if offered is None else offered.identity
 
     @property
@@ -198,6 +198,9 @@ class Server:
             found.reason if self.workload.is_stable else "the server does not stay up; see its log"
         )
 
+    def _integration(self, kind: Kind) -> Database | ObjectStorage:
+        return self._endpoints.database if kind is Kind.DATABASE else self._endpoints.object_storage
+
     def _situation(self) -> Situation:
         def situation(looked: Mapping[Kind, bool]) -> Situation:
             return Situation(
@@ -212,9 +215,8 @@ class Server:
         return situation({kind: self._has_data(kind) for kind in Kind if unseen.must_look(kind)})
 
     def _offer(self, kind: Kind, has_data: bool | None) -> Offer:
-        endpoint = self._endpoints.database if kind is Kind.DATABASE else self._endpoints.object_storage
         return Offer(
-            related=endpoint.related,
+            related=self._integration(kind).related,
             identity=self.identity(kind),
             adopted=self._peers.adopted(kind),
             released=self._peers.released(kind),
@@ -229,7 +231,7 @@ class Server:
     def _data_statuses(self, decision: Decision) -> tuple[ops.StatusBase, ...]:
         found: list[ops.StatusBase] = []
         for kind, choice in decision.choices.items():
-            endpoint = self._endpoints.database if kind is Kind.DATABASE else self._endpoints.object_storage
+            endpoint = self._integration(kind)
             if endpoint.related and endpoint.problem is not None:
                 found.append(statuses.integration(endpoint.problem, waiting=endpoint.waiting))
             else:

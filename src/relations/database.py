@@ -20,6 +20,7 @@ from relations.databag import (
     single,
     write_for_application,
 )
+from relations.integration import Integration
 
 ENDPOINT = "database"
 DATABASE = "mlflow"
@@ -55,33 +56,13 @@ class DatabaseConnection:
         return f"postgresql://{login}@{','.join(self.hosts)}/{quote(self.database, safe='')}{query}"
 
 
-class Database:
+class Database(Integration[DatabaseConnection]):
     """The endpoint ``database``."""
-
-    def __init__(self, charm: ops.CharmBase) -> None:
-        self._charm = charm
-
-    @property
-    def related(self) -> bool:
-        return single(self._charm, ENDPOINT) is not None
 
     @property
     def connection(self) -> DatabaseConnection | None:
         """The database; None while there is none, or none that can be used (see ``problem``)."""
-        loaded = self._load()
-        return loaded if isinstance(loaded, DatabaseConnection) else None
-
-    @property
-    def problem(self) -> str | None:
-        """Why an integrated database cannot be used. Holds nothing of what the other side wrote."""
-        loaded = self._load()
-        return loaded.text if isinstance(loaded, Problem) else None
-
-    @property
-    def waiting(self) -> bool:
-        """Whether the problem passes by itself."""
-        loaded = self._load()
-        return isinstance(loaded, Problem) and loaded.waiting
+        return self.offered
 
     def request(self) -> None:
         """Asks for the database, as leader."""

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
-import ops
-
 from relations import addresses
 from relations.databag import (
     Problem,
@@ -17,6 +15,7 @@ from relations.databag import (
     write,
     write_for_application,
 )
+from relations.integration import Integration
 
 ENDPOINT = "ingress"
 
@@ -24,33 +23,13 @@ ENDPOINT = "ingress"
 _HEALTH_CHECK = {"path": "/-/ready", "hostname": "localhost", "interval": "10s", "timeout": "5s"}
 
 
-class Ingress:
+class Ingress(Integration[str]):
     """The endpoint ``ingress``."""
-
-    def __init__(self, charm: ops.CharmBase) -> None:
-        self._charm = charm
-
-    @property
-    def related(self) -> bool:
-        return single(self._charm, ENDPOINT) is not None
 
     @property
     def url(self) -> str | None:
         """The URL from outside, without a slash at its end; None while there is none (see ``problem``)."""
-        loaded = self._load()
-        return loaded if isinstance(loaded, str) else None
-
-    @property
-    def problem(self) -> str | None:
-        """Why an integrated ingress gives no URL."""
-        loaded = self._load()
-        return loaded.text if isinstance(loaded, Problem) else None
-
-    @property
-    def waiting(self) -> bool:
-        """Whether the problem passes by itself."""
-        loaded = self._load()
-        return isinstance(loaded, Problem) and loaded.waiting
+        return self.offered
 
     def publish(self, port: int, scheme: str) -> None:
         """Says where this unit listens and, as leader, how to route to all of them. Open the port before."""

@@ -53,12 +53,15 @@ class LogForwarding:
 
     def publish(self) -> None:
         """Hands out the alerts that the log raises, as leader."""
+        relations = self._charm.model.relations[ENDPOINT]
+        if not relations or not self._charm.unit.is_leader():
+            return
         topology = Topology.of(self._charm)
         contents = {
             "metadata": encoded(topology.metadata),
             "alert_rules": encoded(alert_rules.load(RULES, topology)),
         }
-        for relation in self._charm.model.relations[ENDPOINT]:
+        for relation in relations:
             write_for_application(self._charm, relation, contents)
 
 

@@ -26,13 +26,16 @@ class Metrics:
 
         ``ca`` is the PEM by which the units' certificates are verified; without it Prometheus uses its own.
         """
+        relations = self._charm.model.relations[ENDPOINT]
+        if not relations:
+            return
         topology = Topology.of(self._charm)
         application = {
             "scrape_metadata": encoded(topology.metadata),
             "scrape_jobs": encoded([self._job(port, scheme, path, ca)]),
             "alert_rules": encoded(alert_rules.load(RULES, topology)),
         }
-        for relation in self._charm.model.relations[ENDPOINT]:
+        for relation in relations:
             write_for_application(self._charm, relation, application)
             address, name = addresses.address(self._charm, relation), addresses.name()
             own = {
