@@ -55,6 +55,13 @@ def run_mlflow(server: ServerProcess, *arguments: str) -> str:
     return done.stdout
 
 
+# Each command imports MLflow for seconds, and what lies behind the server is nothing to it.
+on_one_server = pytest.mark.parametrize(
+    "server", ["sqlite-disk", pytest.param("postgresql-s3", marks=pytest.mark.slow)], indirect=True
+)
+
+
+@on_one_server
 def test_experiments_runs_and_artifacts(server: ServerProcess, experiment_id: str, tmp_path: Path) -> None:
     experiment = mlflow.get_experiment(experiment_id)
     with mlflow.start_run(run_name="by hand") as run:
@@ -67,6 +74,7 @@ def test_experiments_runs_and_artifacts(server: ServerProcess, experiment_id: st
     assert (tmp_path / "notes" / "a.txt").read_text() == "hello"
 
 
+@on_one_server
 def test_a_project_runs(server: ServerProcess, experiment_id: str, tmp_path: Path) -> None:
     (tmp_path / "MLproject").write_text(PROJECT)
     (tmp_path / "train.py").write_text(TRAINING)
