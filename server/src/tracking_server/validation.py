@@ -6,6 +6,7 @@ import json
 import logging
 import posixpath
 import re
+from functools import lru_cache
 
 from tracking_server.errors import MlflowError, invalid_parameter
 
@@ -71,6 +72,20 @@ def check_name(name: str, path: str) -> None:
             "Names may be treated as files in certain cases, and must not resolve to other names"
             f" when treated as such. This name would resolve to {normal!r}",
         )
+
+
+def is_sound_key(key: str) -> bool:
+    """Whether nothing is wrong with the key of a metric, parameter or tag."""
+    return len(key) <= MAX_ENTITY_KEY_LENGTH and _is_sound_name(key)
+
+
+@lru_cache(maxsize=4096)  # trainers log the same few keys again and again
+def _is_sound_name(name: str) -> bool:
+    try:
+        check_name(name, "")
+    except MlflowError:
+        return False
+    return True
 
 
 def check_length(what: str, limit: int, value: str | None) -> None:

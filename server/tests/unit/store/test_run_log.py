@@ -138,6 +138,19 @@ async def test_the_latest_metric_is_the_one_stock_would_keep(database: Database)
     assert await values(database, "SELECT count(*) FROM metrics") == [(3,)]
 
 
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+async def test_after_a_repeated_metric_repeats_are_expected(database: Database) -> None:
+    (run_id,) = await make_runs(database, 1)
+    log = RunLog(database)
+    used = [
+        dict(await statements(database, lambda number=number: log.log(metric(run_id, "m", 1.0, number))))  # type: ignore[misc]
+        for number in (1, 2, 2, 3)
+    ]
+    once, again = "log_new_metrics", "log_metrics"
+    assert used == [{once: 1}, {once: 1}, {once: 1, again: 1}, {again: 1}]
+    assert await values(database, "SELECT count(*) FROM metrics") == [(3,)]
+
+
 async def test_statements_per_request(database: Database) -> None:
     run_ids = await make_runs(database, 30)
     log = RunLog(database)
