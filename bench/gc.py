@@ -103,6 +103,7 @@ class Round:
     """One command: its time, its process's most memory in MiB, and the longest write of a trainer meanwhile."""
 
     seconds: float
+    cpu_seconds: float
     peak_mib: float
     longest_write_ms: float
 
@@ -150,7 +151,7 @@ def measure(command: Sequence[str], environment: Mapping[str, str], log: Path, u
     longest = trainer.stop()
     if process.returncode:
         raise RuntimeError(f"{command[:3]} ended with {process.returncode}:\n{log.read_text()[-2000:]}")
-    return Round(seconds, usage.ru_maxrss / 1024, 1000 * longest)
+    return Round(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, 1000 * longest)
 
 
 def write_objects(bucket: Path, run_ids: Sequence[str], artifacts: int) -> None:
@@ -242,7 +243,7 @@ def main(arguments: Sequence[str]) -> int:
     print(
         f"{options.runs} runs with {options.artifacts} artifacts; a run of {options.rows} rows; {options.traces} traces"
     )
-    titles = f"{'scenario':24} {'stock':>10} {'ours':>10} {'ratio':>8} {'stock peak':>12} {'ours peak':>12}"
+    titles = f"{'scenario':24} {'stock':>10} {'ours':>10} {'ratio':>8} {'CPU':>8} {'stock peak':>12} {'ours peak':>12}"
     print(f"{titles} {'longest writes':>20}")
     with tempfile.TemporaryDirectory(prefix="bench-gc-") as name, ExitStack() as stack:
         folder = Path(name)
@@ -271,9 +272,11 @@ def _print(title: str, found: Mapping[str, Sequence[Round]]) -> None:
 
     seconds = {name: median(name, lambda one: one.seconds) for name in (STOCK, OURS)}
     waits = {name: median(name, lambda one: one.longest_write_ms) for name in (STOCK, OURS)}
+    cpu = {name: median(name, lambda one: one.cpu_seconds) for name in (STOCK, OURS)}
     peaks = {name: median(name, lambda one: one.peak_mib) for name in (STOCK, OURS)}
     print(
         f"{title:24} {seconds[STOCK]:>8.1f} s {seconds[OURS]:>8.1f} s {seconds[STOCK] / seconds[OURS]:>7.1f}x"
+        f" {cpu[STOCK] / cpu[OURS]:>7.1f}x"
         f" {peaks[STOCK]:>8.0f} MiB {peaks[OURS]:>8.0f} MiB"
         f" {waits[STOCK]:>7.0f}, {waits[OURS]:>5.0f} ms",
         flush=True,
