@@ -21,6 +21,7 @@ from tracking_server.maintenance.database.messages import Done, Event, Mode, Ord
 from tracking_server.maintenance.database.status import State, Status, look
 from tracking_server.maintenance.database.upgrade import run
 from tracking_server.settings_loader import Loaded
+from tracking_server.store.schema import Schema, SchemaState
 
 
 class _Report(Protocol):
@@ -70,7 +71,7 @@ def _refuse(status: Status, *, online: bool) -> None:
         message = f"the database's schema {status.current} is of a newer MLflow than {status.target_mlflow}"
         raise FatalError(message, ExitCode.SCHEMA_AHEAD)
     if status.state is State.NOT_MLFLOW:
-        message = "the database holds tables that are not MLflow's; give MLflow a database of its own"
+        message = Schema(SchemaState.NOT_MLFLOW, status.current, status.target).explain()
         raise FatalError(message, ExitCode.NOT_MLFLOW)
     offline = [each.revision for each in status.pending if not each.online]
     if online and offline:

@@ -18,6 +18,9 @@ from tracking_server.store.queries import Query
 TESTED_REVISIONS = {"dc11669786a5": "3.17.2"}
 """The Alembic heads that native handlers were tested on, with the MLflow version that has each."""
 
+FOREIGN_TABLES = "holds tables that are not MLflow's"
+"""What is said of a database that somebody else uses."""
+
 _REVISION = re.compile(r"^(down_revision|revision)\s*=\s*(?:[\"'](\w+)[\"']|None)", re.MULTILINE)
 
 # MLflow looks at the tables of the connection's default schema (SQLAlchemy's get_table_names).
@@ -78,7 +81,7 @@ class Schema:
             case SchemaState.UNKNOWN:
                 return f"schema {self.revision} was not tested: every request is forwarded to stock MLflow"
             case SchemaState.NOT_MLFLOW:
-                return "the database holds tables that are not MLflow's; give MLflow a database of its own"
+                return f"the database {FOREIGN_TABLES}; give MLflow a database of its own"
 
 
 def installed_revisions() -> dict[str, str | None]:

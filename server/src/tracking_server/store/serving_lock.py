@@ -10,38 +10,21 @@ import asyncio
 import contextlib
 import fcntl
 import logging
-import socket
 from collections.abc import AsyncIterator, Callable
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tracking_server.config import Config, DatabaseKind
 from tracking_server.exit_codes import ExitCode, FatalError
+from tracking_server.store.lock_names import SERVING_KEY, serving_lock_file
 
 if TYPE_CHECKING:
     from tracking_server.store.postgres.pool import Raw
 
-UPGRADE_KEY = 0x6D6C666C6F77
-"""PostgreSQL's advisory lock of whoever makes or changes the tables ("mlflow")."""
-SERVING_KEY = 0x6D6C666C6F78
-"""PostgreSQL's advisory lock that servers share."""
-
 _POLL_SECONDS = 0.5
 _RETRY_SECONDS = 1.0
 _PING_SECONDS = 30.0
-_PATIENCE_SECONDS = 5.0
 
 logger = logging.getLogger(__name__)
-
-
-def upgrade_lock_file(path: Path) -> Path:
-    """The file whose lock whoever makes or changes the tables of the SQLite database at ``path`` holds alone."""
-    return path.with_name(f".{path.name}.init-lock")
-
-
-def serving_lock_file(path: Path) -> Path:
-    """The file whose lock the servers of the SQLite database at ``path`` share."""
-    return path.with_name(f".{path.name}.serving-lock")
 
 
 class ServingLock:
@@ -101,21 +84,12 @@ class ServingLock:
     @contextlib.asynccontextmanager
     async def _connection(self) -> AsyncIterator[asyncio.Event]:
         """A connection that holds the lock; gives an event that is set when the connection is lost."""
-        from tracking_server.store.postgres.hosts import Hosts
+        from tracking_server.store.postgres.session import own_session
 
-        settings = self._config.database
-        name = f"tracking-server serve on {socket.gethostname()}"[:63]
-        hosts = Hosts(
-            settings.dsn_for_asyncpg(),
-            timeout=_PATIENCE_SECONDS,
-            command_timeout=_PATIENCE_SECONDS,
-            statement_cache_size=0,
-            server_settings={"application_name": name},
-        )
-        connection = await hosts.connect()
-        try:
+        is_pooled = self._config.database.transaction_pooling
+        async with own_session(self._config.database, "serve") as connection:
             lock = "pg_try_advisory_lock_shared"
-            if settings.transaction_pooling:
+            if is_pooled:
                 # A pooler gives the server's connection to others after each transaction: this one does not end.
                 lock = "pg_try_advisory_xact_lock_shared"
                 await connection.execute("BEGIN")
@@ -126,7 +100,7 @@ class ServingLock:
             revision = await connection.fetchval(
                 "SELECT to_regclass('alembic_version')::text"
             ) and await connection.fetchval("SELECT min(version_num) FROM alembic_version")
-            if settings.transaction_pooling:
+            if is_pooled:
                 # The last statement before a long rest, so that no SELECT's snapshot stays open.
                 await connection.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
             if self._revision not in (None, revision):
@@ -141,9 +115,6 @@ class ServingLock:
             finally:
                 pinging.cancel()
                 await asyncio.gather(pinging, return_exceptions=True)
-        finally:
-            # Ends the session at once, and the lock with it.
-            connection.terminate()
 
 
 async def _ping(connection: Raw, lost: asyncio.Event) -> None:

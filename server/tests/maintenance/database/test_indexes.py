@@ -16,7 +16,7 @@ from tracking_server.search.model_versions import model_versions_page
 from tracking_server.search.plan import SearchPlan
 from tracking_server.search.runs import runs_page
 from tracking_server.store import database as store
-from tracking_server.store.serving_lock import UPGRADE_KEY
+from tracking_server.store.lock_names import UPGRADE_KEY
 
 from .conftest import Database
 from .old_schemas import engine_of

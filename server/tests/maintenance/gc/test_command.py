@@ -10,7 +10,7 @@ import psycopg
 
 from maintenance.gc import everything
 from maintenance.gc.running import Gc
-from tracking_server.maintenance.gc.lock import COLLECTION_KEY
+from tracking_server.store.lock_names import COLLECTION_KEY, collection_lock_file
 
 
 def test_only_collects_nothing_but_what_is_named(sqlite_database: str, artifacts: Path, tmp_path: Path) -> None:
@@ -49,7 +49,7 @@ def test_one_collection_at_a_time(
     sqlite_database: str, postgres_database: str, artifacts: Path, tmp_path: Path
 ) -> None:
     path = Path(sqlite_database.removeprefix("sqlite:///"))
-    with path.with_name(f".{path.name}.gc-lock").open("w") as file:
+    with collection_lock_file(path).open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         done = Gc(tmp_path, sqlite_database, str(artifacts))()
         assert (done.code, "another process collects" in done.errors) == (14, True)

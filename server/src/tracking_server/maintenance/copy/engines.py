@@ -5,7 +5,6 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import psycopg
 import sqlalchemy as sa
@@ -13,9 +12,10 @@ import sqlalchemy as sa
 from tracking_server.exit_codes import ExitCode
 from tracking_server.maintenance.copy.failures import CopyFailed
 from tracking_server.maintenance.copy.tables import PROGRESS_TABLE, VERSION_TABLE
+from tracking_server.maintenance.database.engine import make_engine
 from tracking_server.maintenance.database.locks import Locked, LockWait, upgrade_lock
-from tracking_server.settings_database import DatabaseKind, DatabaseUri
-from tracking_server.store.schema import Schema, SchemaState, classify, installed_revisions
+from tracking_server.settings_database import DatabaseUri
+from tracking_server.store.schema import FOREIGN_TABLES, Schema, SchemaState, classify, installed_revisions
 
 _SQLITE_WAIT_SECONDS = 5.0
 
@@ -24,18 +24,9 @@ DRIVER_ERRORS = (sqlite3.Error, psycopg.Error)
 
 
 def open_engine(uri: DatabaseUri) -> sa.Engine:
-    """An engine without a pool; transactions on SQLite begin and end only where we say so. Raises CopyFailed."""
+    """An engine whose transactions on SQLite begin only where we say so. Raises CopyFailed for what is no database."""
     try:
-        if uri.kind is DatabaseKind.SQLITE:
-            arguments: dict[str, Any] = {"isolation_level": None, "timeout": _SQLITE_WAIT_SECONDS}
-        elif uri.kind is DatabaseKind.POSTGRESQL:
-            # A pooler in transaction mode knows no statement that another connection prepared.
-            arguments = {"prepare_threshold": None}
-            if len(uri.hosts) > 1:
-                arguments["target_session_attrs"] = uri.parameter("target_session_attrs") or "read-write"
-        else:
-            arguments = {}
-        return sa.create_engine(uri.for_sqlalchemy(), poolclass=sa.NullPool, connect_args=arguments)
+        return make_engine(uri.for_sqlalchemy(), begins=False, sqlite_wait=_SQLITE_WAIT_SECONDS)
     except (sa.exc.ArgumentError, sa.exc.NoSuchModuleError, ModuleNotFoundError) as error:
         raise CopyFailed(f"{uri.masked()} cannot be read: {error}", ExitCode.BAD_CONFIGURATION) from error
 
@@ -84,7 +75,7 @@ def require_head(schema: Schema, name: str, whose: str) -> None:
                 ExitCode.SCHEMA_BEHIND,
             )
         case SchemaState.NOT_MLFLOW:
-            raise CopyFailed(f"the {whose}, {name}, holds tables that are not MLflow's", ExitCode.NOT_MLFLOW)
+            raise CopyFailed(f"the {whose}, {name}, {FOREIGN_TABLES}", ExitCode.NOT_MLFLOW)
         case _:
             raise CopyFailed(
                 f"the {whose}, {name}, has the schema {schema.revision}, which the installed MLflow (its head is"

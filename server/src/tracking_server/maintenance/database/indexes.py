@@ -15,19 +15,19 @@ from tracking_server.config import Config
 from tracking_server.exit_codes import ExitCode, FatalError
 from tracking_server.maintenance.database.status import require_native
 from tracking_server.store.database import Dialect
-from tracking_server.store.postgres.hosts import Hosts
+from tracking_server.store.lock_names import UPGRADE_KEY
 from tracking_server.store.postgres.pool import Raw
+from tracking_server.store.postgres.session import own_session
 from tracking_server.store.postgres.translate import DRIVER_ERRORS
-from tracking_server.store.serving_lock import UPGRADE_KEY
 
 PREFIX = "tracking_server_"
-_CONNECT_SECONDS = 5.0
 
 _STATE = (
     "SELECT i.indisvalid AS valid, pg_relation_size(c.oid) AS size FROM pg_catalog.pg_class c"
     " JOIN pg_catalog.pg_index i ON i.indexrelid = c.oid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
     " WHERE n.nspname = current_schema() AND c.relname = $1"
 )
+_WAITING = "waits for an upgrade (db upgrade --prepare)"
 _LEFT_OVER = (
     "SELECT c.relname::text AS name FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
     " WHERE n.nspname = current_schema() AND c.relkind = 'i' AND starts_with(c.relname, $1) ORDER BY 1"
@@ -96,19 +96,15 @@ async def look(config: Config) -> list[IndexState]:
     """The state of each index of ours, and of those that wait for an upgrade. Raises FatalError."""
     if require_native(config) is Dialect.SQLITE:
         present = _sqlite_indexes(config)
-        return [_state(each, State.PRESENT if each.name in present else State.MISSING, None) for each in INDEXES]
+        states = [State.PRESENT if each.name in present else State.MISSING for each in INDEXES]
+        return [
+            IndexState(each.name, each.table, state, None, each.purpose)
+            for each, state in zip(INDEXES, states, strict=True)
+        ]
     async with _connected(config) as connection:
-        found = []
-        for each in INDEXES:
-            row = await connection.fetchrow(_STATE, each.name)
-            state = State.MISSING if row is None else State.PRESENT if row["valid"] else State.INVALID
-            found.append(_state(each, state, None if row is None else row["size"]))
-        for name in await _prepared(connection):
-            row = await connection.fetchrow(_STATE, name)
-            if row is not None:
-                state = State.PRESENT if row["valid"] else State.INVALID
-                found.append(IndexState(name, "", state, row["size"], "waits for an upgrade (db upgrade --prepare)"))
-        return found
+        ours = [(each.name, each.table, each.purpose) for each in INDEXES]
+        ours += [(name, "", _WAITING) for name in await _prepared(connection)]
+        return [IndexState(name, table, *await _read(connection, name), purpose) for name, table, purpose in ours]
 
 
 async def create(config: Config, tell: Tell) -> int:
@@ -118,14 +114,13 @@ async def create(config: Config, tell: Tell) -> int:
     count = 0
     async with _connected(config, alone=True) as connection:
         for each in INDEXES:
-            row = await connection.fetchrow(_STATE, each.name)
-            if row is not None and row["valid"]:
-                continue
-            if row is not None:
-                await connection.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {each.name}")
-            tell(f"making {each.name}")
-            await connection.execute(f"CREATE INDEX CONCURRENTLY {each.definition}")
-            count += 1
+            state, _ = await _read(connection, each.name)
+            if state is State.INVALID:
+                await _drop(connection, each.name)
+            if state is not State.PRESENT:
+                tell(f"making {each.name}")
+                await connection.execute(f"CREATE INDEX CONCURRENTLY {each.definition}")
+                count += 1
     return count
 
 
@@ -133,18 +128,25 @@ async def drop(config: Config, tell: Tell) -> int:
     """Drops every index of ours, and those that wait for an upgrade; returns how many. Raises FatalError."""
     if require_native(config) is Dialect.SQLITE:
         return _in_sqlite(config, [f"DROP INDEX IF EXISTS {each.name}" for each in INDEXES])
-    count = 0
     async with _connected(config, alone=True) as connection:
-        for name in [*(each.name for each in INDEXES), *await _prepared(connection)]:
-            if await connection.fetchrow(_STATE, name) is not None:
-                tell(f"dropping {name}")
-                await connection.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {name}")
-                count += 1
-    return count
+        names = [each.name for each in INDEXES] + await _prepared(connection)
+        present = [name for name in names if (await _read(connection, name))[0] is not State.MISSING]
+        for name in present:
+            tell(f"dropping {name}")
+            await _drop(connection, name)
+    return len(present)
 
 
-def _state(index: Index, state: State, size: int | None) -> IndexState:
-    return IndexState(index.name, index.table, state, size, index.purpose)
+async def _read(connection: Raw, name: str) -> tuple[State, int | None]:
+    """The state of an index, and its size in bytes."""
+    row = await connection.fetchrow(_STATE, name)
+    if row is None:
+        return State.MISSING, None
+    return State.PRESENT if row["valid"] else State.INVALID, row["size"]
+
+
+async def _drop(connection: Raw, name: str) -> None:
+    await connection.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {name}")
 
 
 async def _prepared(connection: Raw) -> list[str]:
@@ -154,18 +156,13 @@ async def _prepared(connection: Raw) -> list[str]:
 @asynccontextmanager
 async def _connected(config: Config, *, alone: bool = False) -> AsyncIterator[Raw]:
     """A connection outside transactions, which CONCURRENTLY needs; ``alone`` keeps upgrades away meanwhile."""
-    settings = config.database
-    hosts = Hosts(settings.dsn_for_asyncpg(), timeout=_CONNECT_SECONDS, statement_cache_size=0)
     try:
-        connection = await hosts.connect()
-        try:
-            if not settings.transaction_pooling:
+        async with own_session(config.database, "db indexes", statement_seconds=None) as connection:
+            if not config.database.transaction_pooling:
                 await connection.execute("SET statement_timeout = 0")
                 if alone and not await connection.fetchval("SELECT pg_try_advisory_lock($1)", UPGRADE_KEY):
                     raise FatalError("an upgrade of this database, or of its indexes, is running", ExitCode.LOCKED)
             yield connection
-        finally:
-            await connection.close()
     except DRIVER_ERRORS as error:
         raise FatalError(f"the database: {error}", ExitCode.UNREACHABLE) from error
 

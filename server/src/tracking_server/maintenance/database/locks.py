@@ -13,7 +13,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from tracking_server.store.serving_lock import SERVING_KEY, UPGRADE_KEY, serving_lock_file, upgrade_lock_file
+from tracking_server.store.lock_names import SERVING_KEY, UPGRADE_KEY, serving_lock_file, upgrade_lock_file
 
 _HOLDERS = sa.text(
     "SELECT DISTINCT"

@@ -26,6 +26,7 @@ from mlflow.store.tracking.dbmodels.initial_models import Base as InitialBase
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
 from tracking_server.maintenance.database.engine import UnknownRevision
+from tracking_server.store.schema import FOREIGN_TABLES
 
 # What MLflow's code cannot do without; other differences are told and do not undo an upgrade.
 _ESSENTIAL = ("add_table", "add_column")
@@ -65,7 +66,7 @@ def revision_of(connection: sa.Connection) -> str | None:
     tables = {name for name in sa.inspect(connection).get_table_names() if not name.startswith("alembic_")}
     # Stock makes the first tables in a transaction of their own: a killed start may have left just these.
     if tables and tables != set(InitialBase.metadata.tables):
-        raise UnknownRevision("the database holds tables that are not MLflow's")
+        raise UnknownRevision(f"the database {FOREIGN_TABLES}")
     return None
 
 

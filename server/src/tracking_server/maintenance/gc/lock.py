@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 import fcntl
-import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 from tracking_server.config import DatabaseKind, DatabaseSettings
-
-COLLECTION_KEY = 0x6D6C666C6F79
-"""PostgreSQL's advisory lock of whoever collects; store/serving_lock.py has the neighbours."""
-
-_PATIENCE_SECONDS = 5.0
+from tracking_server.store.lock_names import COLLECTION_KEY, collection_lock_file
 
 
 class AlreadyCollecting(Exception):
@@ -31,18 +26,9 @@ async def collection_lock(settings: DatabaseSettings) -> AsyncIterator[None]:
             yield
         return
     # Here, because it loads the driver.
-    from tracking_server.store.postgres.hosts import Hosts
+    from tracking_server.store.postgres.session import own_session
 
-    name = f"tracking-server gc on {socket.gethostname()}"[:63]
-    hosts = Hosts(
-        settings.dsn_for_asyncpg(),
-        timeout=_PATIENCE_SECONDS,
-        command_timeout=_PATIENCE_SECONDS,
-        statement_cache_size=0,
-        server_settings={"application_name": name},
-    )
-    connection = await hosts.connect()
-    try:
+    async with own_session(settings, "gc") as connection:
         # It ends with a transaction, so that it also works behind a pooler in transaction mode.
         await connection.execute("BEGIN")
         await connection.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
@@ -51,13 +37,11 @@ async def collection_lock(settings: DatabaseSettings) -> AsyncIterator[None]:
         # Ends the last statement's snapshot: as long as it lasted, PostgreSQL would step over all that we delete.
         await connection.execute("SELECT 1")
         yield
-    finally:
-        connection.terminate()
 
 
 @contextmanager
 def _file_lock(path: Path) -> Iterator[None]:
-    with path.with_name(f".{path.name}.gc-lock").open("w") as file:
+    with collection_lock_file(path).open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
