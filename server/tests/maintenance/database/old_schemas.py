@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,16 +39,11 @@ class OldDatabases:
         """A new database at ``release``'s revision, with rows in every table that a trainer fills."""
         template = self._templates.get((release, dialect))
         if template is None:
-            template = self.empty(dialect)
-            engine = engine_of(template)
-            InitialBase.metadata.create_all(engine)
-            command.upgrade(
-                _get_alembic_config(str(engine.url.render_as_string(hide_password=False))), RELEASES[release]
-            )
-            with engine.begin() as connection:
+            template = self._templates[release, dialect] = self.empty(dialect)
+            InitialBase.metadata.create_all(engine_of(template))
+            upgrade_to(template, RELEASES[release])
+            with engine_of(template).begin() as connection:
                 fill(connection)
-            engine.dispose()
-            self._templates[release, dialect] = template
         return self.copy(template)
 
     def empty(self, dialect: Dialect) -> str:
@@ -71,7 +66,12 @@ class OldDatabases:
 
 def engine_of(uri: str) -> sa.Engine:
     """An engine that keeps no connection, which would be in the way of copies."""
-    return sa.create_engine(uri.replace("postgresql://", "postgresql+psycopg://"), poolclass=sa.NullPool)
+    return sa.create_engine(uri, poolclass=sa.NullPool)
+
+
+def upgrade_to(uri: str, revision: str) -> None:
+    """Has MLflow's migrations bring a database, which may be one without a revision yet, to ``revision``."""
+    command.upgrade(_get_alembic_config(uri), revision)
 
 
 def upgrade_with_stock(uri: str) -> None:
@@ -81,32 +81,35 @@ def upgrade_with_stock(uri: str) -> None:
 
 def rows_of(uri: str) -> Rows:
     """Every row of every table, in an order of its own."""
-    engine = engine_of(uri)
-    found: Rows = {}
-    with engine.connect() as connection:
-        for name in sorted(sa.inspect(connection).get_table_names()):
-            columns = ", ".join(f'"{each["name"]}"' for each in sa.inspect(connection).get_columns(name))
-            rows = connection.exec_driver_sql(f'SELECT {columns} FROM "{name}"').all()  # noqa: S608 (names of the schema)
-            found[name] = sorted((tuple(row) for row in rows), key=repr)
-    return found
+    with engine_of(uri).connect() as connection:
+        return {
+            name: sorted(
+                (tuple(row) for row in connection.exec_driver_sql(f'SELECT * FROM "{name}"')),  # noqa: S608 (of the schema)
+                key=repr,
+            )
+            for name in sorted(sa.inspect(connection).get_table_names())
+        }
 
 
 def schema_of(uri: str) -> dict[str, object]:
     """Columns, keys, indexes and checks of every table, in words that compare."""
-    inspector = sa.inspect(engine_of(uri))
-    return {
-        name: {
-            "columns": sorted(
-                (each["name"], str(each["type"]), each["nullable"], each["default"])
-                for each in inspector.get_columns(name)
-            ),
-            "primary key": inspector.get_pk_constraint(name),
-            "foreign keys": sorted(map(repr, inspector.get_foreign_keys(name))),
-            "indexes": sorted(map(repr, inspector.get_indexes(name))),
-            "unique": sorted(map(repr, inspector.get_unique_constraints(name))),
-            "checks": sorted(map(repr, inspector.get_check_constraints(name))),
+    with engine_of(uri).connect() as connection:
+        inspector = sa.inspect(connection)
+        columns = {
+            key: sorted((each["name"], str(each["type"]), each["nullable"], each["default"]) for each in found)
+            for key, found in inspector.get_multi_columns().items()
         }
-        for name in inspector.get_table_names()
+        parts: dict[str, Mapping[Any, Sequence[object]]] = {
+            "foreign keys": inspector.get_multi_foreign_keys(),
+            "indexes": inspector.get_multi_indexes(),
+            "unique": inspector.get_multi_unique_constraints(),
+            "checks": inspector.get_multi_check_constraints(),
+        }
+        primary_keys = inspector.get_multi_pk_constraint()
+    return {
+        key[1]: {"columns": found, "primary key": primary_keys[key]}
+        | {part: sorted(map(repr, constraints[key])) for part, constraints in parts.items()}
+        for key, found in columns.items()
     }
 
 

@@ -18,10 +18,10 @@ from support.databases import Dialect
 from support.fixtures import DIALECTS, Starter
 from support.ours import TrackingServer
 from tracking_server.exit_codes import ExitCode
-from tracking_server.store.serving_lock import SERVING_KEY, UPGRADE_KEY, serving_lock_file, upgrade_lock_file
+from tracking_server.store.lock_names import SERVING_KEY, UPGRADE_KEY, serving_lock_file, upgrade_lock_file
 
 from .conftest import Database
-from .old_schemas import OldDatabases, engine_of
+from .old_schemas import OldDatabases, engine_of, upgrade_to
 
 DatabaseAt = Callable[[str], Database]
 BEFORE_LAST = "75868b020152"
@@ -146,7 +146,7 @@ def test_an_upgrade_online_does_not_disturb_a_writer(old_databases: OldDatabases
     refused = database.run("upgrade", "--online")
     assert refused.returncode == ExitCode.LOCKED
     assert "need the servers stopped" in refused.stderr
-    _upgrade_to(database.uri, BEFORE_LAST)
+    upgrade_to(database.uri, BEFORE_LAST)
     stop = threading.Event()
     waits: list[float] = []
 
@@ -168,12 +168,3 @@ def test_an_upgrade_online_does_not_disturb_a_writer(old_databases: OldDatabases
         writer.join(30)
     assert len(waits) > 10
     assert max(waits) < 10
-
-
-def _upgrade_to(uri: str, revision: str) -> None:
-    from tracking_server.maintenance.database import migrations
-    from tracking_server.maintenance.database.engine import make_engine
-
-    engine = make_engine(uri.replace("postgresql://", "postgresql+psycopg://"))
-    with engine.connect() as connection, connection.begin():
-        migrations.upgrade(connection, lambda _: None, revision)
