@@ -39,11 +39,21 @@ T = TypeVar("T")
 class DiskStore:
     """Files below ``root``. Symbolic links are followed as long as they stay below it."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, writer: str = "server") -> None:
+        """``writer`` stands in the names of unfinished uploads, for those who must tell theirs from others'."""
         self._root = root
+        self._writer = writer
 
     def child(self, path: str) -> DiskStore:
-        return DiskStore(self._root / path) if path else self
+        return DiskStore(self._root / path, self._writer) if path else self
+
+    def written_by(self, writer: str) -> DiskStore:
+        """The same files, written as ``writer``."""
+        return DiskStore(self._root, writer)
+
+    async def discard_unfinished(self) -> None:
+        """Deletes what killed uploads of this writer have left, of which none may be running."""
+        await _on_thread(self._discard_unfinished)
 
     async def entries(self, path: str) -> list[Entry]:
         return await _on_thread(self._entries, path)
@@ -60,7 +70,7 @@ class DiskStore:
         return await _on_thread(self._open, path, span)
 
     async def put(self, path: str, chunks: AsyncIterator[bytes], size: int | None) -> None:
-        upload = _Upload(path)
+        upload = _Upload(path, self._writer)
         try:
             pending: list[bytes] = []
             waiting = 0
@@ -191,6 +201,13 @@ class DiskStore:
         for path in paths:
             self._delete(path)
 
+    def _discard_unfinished(self) -> None:
+        with _translated(""):
+            for folder, _, names in os.walk(self._root):
+                for name in names:
+                    if name.startswith(f"{_UNFINISHED}{self._writer}."):
+                        Path(folder, name).unlink(missing_ok=True)
+
     def _check(self) -> None:
         directory = _nearest_existing(self._root.resolve())
         if not os.access(directory, os.R_OK | os.W_OK | os.X_OK):
@@ -235,8 +252,9 @@ class _Reader:
 class _Upload:
     """A file being written next to where it will stand, renamed into place when it is whole."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, writer: str) -> None:
         self.path = path
+        self._writer = writer
         self._target = Path()
         self._unfinished = Path()
         self._file: io.FileIO | None = None
@@ -249,7 +267,7 @@ class _Upload:
         # Directories are only made for a complete upload: a broken one leaves none behind.
         directory = _nearest_existing(target.parent)
         self._target = target
-        self._unfinished = directory / (_UNFINISHED + secrets.token_hex(8))
+        self._unfinished = directory / f"{_UNFINISHED}{self._writer}.{secrets.token_hex(8)}"
         self._file = io.FileIO(self._unfinished, "x")
 
     def write(self, chunks: list[bytes]) -> None:

@@ -29,9 +29,8 @@ from tracking_server.settings_loader import CONFIG_VARIABLE, load
 @click.option(
     "--from",
     "source",
-    required=True,
     metavar="URI",
-    help="The database to copy, or the folder of a file store (mlruns).",
+    help="The database to copy, or the folder of a file store (mlruns); default: none, only artifacts move.",
 )
 @click.option("--to", "target", metavar="URI", help="The database to copy into; default: the configuration's.")
 @click.option(
@@ -52,7 +51,7 @@ from tracking_server.settings_loader import CONFIG_VARIABLE, load
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object at the end.")
 def command(
-    source: str,
+    source: str | None,
     target: str | None,
     config_file: Path | None,
     artifacts_from: str | None,
@@ -64,6 +63,7 @@ def command(
 
     The source stays as it is. The target must be empty, and becomes a database that a server accepts only when every
     row is there and equal. After a kill the same command goes on where it was. No server may run on either database.
+    Without --from, only artifacts are copied, and the target's rows name their new place at the end.
 
     \b
     From the embedded database to PostgreSQL and S3, as a configuration names them:
@@ -73,10 +73,11 @@ def command(
     if target is None and config_file is None:
         raise FatalError("say where to copy to: --to URI, or --config FILE", ExitCode.BAD_CONFIGURATION)
     config = _load(config_file, target, artifacts_to)
-    if artifacts_to is not None and artifacts_from is None:
-        raise FatalError("--artifacts-to needs --artifacts-from", ExitCode.BAD_CONFIGURATION)
+    if artifacts_from is None and (source is None or artifacts_to is not None):
+        needing = "--artifacts-to" if artifacts_to is not None else "a copy without --from"
+        raise FatalError(f"{needing} needs --artifacts-from", ExitCode.BAD_CONFIGURATION)
     progress = progress_for_standard_error()
-    with _source(source, progress) as source_uri:
+    with _source(source, config, progress) as source_uri:
         order = Order(
             source=source_uri,
             target=config.database.connection,
@@ -90,6 +91,11 @@ def command(
             raise CopyFailed("interrupted; the same command goes on where it was") from None
     if as_json:
         click.echo(json.dumps(dataclasses.asdict(summary)))
+    elif order.is_in_place:
+        click.echo(
+            f"Copied {summary.objects} artifacts ({summary.bytes} bytes) in {summary.seconds:.1f} s;"
+            f" {summary.rows} locations in the database name their new place."
+        )
     else:
         click.echo(
             f"Copied {summary.rows} rows of {summary.tables} tables and {summary.objects} artifacts"
@@ -108,8 +114,11 @@ def _load(file: Path | None, target: str | None, artifacts_to: str | None) -> Co
 
 
 @contextlib.contextmanager
-def _source(given: str, progress: Progress) -> Iterator[DatabaseUri]:
-    """The database that ``given`` names, or one made of a file store."""
+def _source(given: str | None, config: Config, progress: Progress) -> Iterator[DatabaseUri]:
+    """The database that ``given`` names, or one made of a file store; the target itself for None."""
+    if given is None:
+        yield config.database.connection
+        return
     if is_file_store(given):
         with converted(Path(absolute_location(given)), progress) as uri:
             yield uri
@@ -121,14 +130,14 @@ def _source(given: str, progress: Progress) -> Iterator[DatabaseUri]:
     yield uri
 
 
-def _artifacts(config: Config, given: str, database: str) -> Artifacts:
+def _artifacts(config: Config, given: str, database: str | None) -> Artifacts:
     old, new = absolute_location(given), absolute_location(config.artifacts.destination)
     if old == new:
         raise FatalError("the artifacts' source is their target", ExitCode.BAD_CONFIGURATION)
     if old.startswith("/") and not Path(old).is_dir():
         raise FatalError(f"{old} is not a folder", ExitCode.BAD_CONFIGURATION)
     source, relocation = _store(config, old), Relocation(old, new, given)
-    if is_file_store(database) and absolute_location(database) == old:
+    if database is not None and is_file_store(database) and absolute_location(database) == old:
         return Artifacts((source, source.child(TRASH)), _store(config, new), relocation, holds_artifact)
     return Artifacts((source,), _store(config, new), relocation)
 

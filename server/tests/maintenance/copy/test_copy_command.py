@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator
 from pathlib import Path
 
-import mlflow
 import pytest
 from mlflow import MlflowClient
 
@@ -19,12 +17,7 @@ from support.ours import TrackingServer
 from support.s3 import S3Server
 
 
-@pytest.fixture(autouse=True)
-def _mlflow_as_before() -> Iterator[None]:
-    yield
-    mlflow.set_tracking_uri("")
-
-
+@pytest.mark.usefixtures("mlflow_as_before")
 def test_embedded_data_is_served_from_postgresql_and_s3(
     start: Starter, databases: Databases, s3_server: S3Server, tmp_path: Path
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import pwd
 import stat
@@ -12,6 +13,7 @@ import pytest
 from mlflow.store.artifact.local_artifact_repo import LocalArtifactRepository
 
 from tracking_server.artifacts.disk import DiskStore
+from tracking_server.artifacts.store import CHUNK_SIZE
 from tracking_server.errors import ErrorCode, MlflowError
 
 OUTSIDE = "Invalid path: resolved path is outside the artifact directory"
@@ -90,6 +92,26 @@ async def test_a_name_that_cannot_be_stored_is_the_clients_fault(root: Path, pat
         await DiskStore(root).put(path, once(b"x"), 1)
     assert refused.value.status == 400
     assert tree(root) == before
+
+
+async def test_what_a_writer_has_left_unfinished_is_discarded_and_nothing_else(tmp_path: Path) -> None:
+    begun = asyncio.Semaphore(0)
+
+    async def endless() -> AsyncIterator[bytes]:
+        yield b"x" * 2 * CHUNK_SIZE
+        begun.release()
+        await asyncio.Event().wait()
+
+    uploads = [asyncio.create_task(DiskStore(tmp_path, name).put("a/b", endless(), None)) for name in ("mine", "other")]
+    for _ in uploads:
+        await begun.acquire()
+    both = tree(tmp_path)
+    await DiskStore(tmp_path).written_by("mine").discard_unfinished()
+    left = tree(tmp_path)
+    for upload in uploads:
+        upload.cancel()
+    await asyncio.gather(*uploads, return_exceptions=True)
+    assert (len(both), [".other." in path.name for path in left]) == (2, [True])
 
 
 async def test_files_get_the_mode_that_the_umask_gives(tmp_path: Path) -> None:

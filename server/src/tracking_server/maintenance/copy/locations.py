@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote, unquote, urlparse
+
+import sqlalchemy as sa
 
 from tracking_server.maintenance.copy.tables import Table
 
@@ -54,6 +56,26 @@ class Relocation:
             key = names.index("key")
             return ((names.index("value"), lambda *row: row[key] in _TRACE_TAGS),)
         return tuple((names.index(name), None) for name in _COLUMNS.get(table.name, ()))
+
+    def updates(self) -> Iterator[sa.Update]:
+        """Statements that change all locations in a database, as ``relocate`` does; one for each column."""
+        for table, names in _COLUMNS.items():
+            for name in names:
+                yield self._update(table, name)
+        yield self._update("trace_tags", "value").where(sa.column("key", sa.String).in_(_TRACE_TAGS))
+
+    def _update(self, table: str, name: str) -> sa.Update:
+        column = sa.column(name, sa.String)
+        moved = {
+            spelling: (column == spelling) | (sa.func.substr(column, 1, len(spelling) + 1) == f"{spelling}/")
+            for spelling in self._spellings
+        }
+        new = sa.literal(self.new.rstrip("/"))
+        values = [
+            (is_below, new + sa.func.substr(column, len(spelling) + 1, type_=sa.String))
+            for spelling, is_below in moved.items()
+        ]
+        return sa.update(sa.table(table, column)).values({name: sa.case(*values)}).where(sa.or_(*moved.values()))
 
 
 def absolute_location(location: str) -> str:

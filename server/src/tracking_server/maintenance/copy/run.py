@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import sqlalchemy as sa
 
+from tracking_server.artifacts.disk import DiskStore
 from tracking_server.artifacts.store import ArtifactStore
 from tracking_server.errors import MlflowError
 from tracking_server.exit_codes import ExitCode
@@ -19,7 +21,7 @@ from tracking_server.maintenance.copy.failures import CopyFailed, Refused
 from tracking_server.maintenance.copy.locations import Relocation
 from tracking_server.maintenance.copy.progress import Progress, Step
 from tracking_server.maintenance.copy.record import Done, has_record
-from tracking_server.maintenance.copy.source import Source, open_source
+from tracking_server.maintenance.copy.source import Source, kept_unchanged, open_source
 from tracking_server.maintenance.copy.tables import Table, check_source, read_tables
 from tracking_server.maintenance.copy.target import Target, open_target
 from tracking_server.maintenance.copy.values import CannotHold, RowReader
@@ -54,10 +56,18 @@ class Order:
     artifacts: Artifacts | None
     restart: bool = False
 
+    @property
+    def is_in_place(self) -> bool:
+        """Whether the database stays where it is, and only its artifacts move."""
+        return self.source.for_sqlalchemy() == self.target.for_sqlalchemy()
+
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What the target holds at the end, whoever wrote it, this run or one before that was killed."""
+    """What the target holds at the end, whoever wrote it, this run or one before that was killed.
+
+    In place, ``rows`` counts the locations that this run has changed, and ``tables`` those in which they stand.
+    """
 
     rows: int
     tables: int
@@ -72,10 +82,13 @@ def copy(order: Order, progress: Progress) -> Summary:
     source_engine, target_engine = open_engine(order.source), open_engine(order.target)
     source_name, target_name = order.source.masked(), order.target.masked()
     _check_uris(order)
-    if look(target_engine, target_name).state is SchemaState.EMPTY:
+    if not order.is_in_place and look(target_engine, target_name).state is SchemaState.EMPTY:
         require_head(look(source_engine, source_name), source_name, "source")
         _initialise(order, progress)
     try:
+        if order.is_in_place:
+            rows, tables, copied = _move_artifacts(order, target_engine, progress)
+            return Summary(rows, tables, copied.objects, copied.bytes, round(time.monotonic() - began, 3))
         with locked(source_engine, source_name, "source"), locked(target_engine, target_name, "target"):
             found = look(source_engine, source_name)
             require_head(found, source_name, "source")
@@ -94,8 +107,8 @@ def _check_uris(order: Order) -> None:
         raise CopyFailed(f"{order.source.sqlite_path()} does not exist", ExitCode.UNREACHABLE)
     if order.target.kind is DatabaseKind.SQLITE:
         order.target.sqlite_path().parent.mkdir(parents=True, exist_ok=True)
-    if order.source.for_sqlalchemy() == order.target.for_sqlalchemy():
-        raise CopyFailed("the source is the target", ExitCode.BAD_CONFIGURATION)
+    if order.is_in_place and order.artifacts is None:
+        raise CopyFailed("the source is the target, and no artifacts are to move", ExitCode.BAD_CONFIGURATION)
 
 
 def _initialise(order: Order, progress: Progress) -> None:
@@ -126,11 +139,11 @@ def _copy(
             _load(source, target, tables, readers, digests, _begin(target, identity, order.restart), progress)
             target.check_foreign_keys()
             _verify(target, tables, digests, progress)
-            copied = _copy_artifacts(order.artifacts, progress)
+            copied = _copy_artifacts(order, progress)
             target.finish(revision, {table.name: source.last_of_sequence(table) for table in tables})
         else:
             _require_same(target, tables, digests, progress)
-            copied = _copy_artifacts(order.artifacts, progress)
+            copied = _copy_artifacts(order, progress)
     return sum(digest.rows for digest in digests.values()), len(tables), copied
 
 
@@ -222,21 +235,56 @@ def _digests(
             yield table, digest
 
 
-def _copy_artifacts(artifacts: Artifacts | None, progress: Progress) -> Copied:
-    if artifacts is None:
+def _move_artifacts(order: Order, engine: sa.Engine, progress: Progress) -> tuple[int, int, Copied]:
+    """Copies artifacts, then has the database's rows name the new place; how many rows, in how many tables.
+
+    Until then the rows name the old place, where everything stays.
+    """
+    assert order.artifacts is not None
+    name = order.target.masked()
+    with locked(engine, name, "database"):
+        require_head(look(engine, name), name, "database")
+        updates = list(order.artifacts.relocation.updates())
+        with kept_unchanged(engine, name, read_tables(engine)) as connection:
+            _rehearse(connection, updates)
+            copied = _copy_artifacts(order, progress)
+            changed = {update: connection.execute(update).rowcount for update in updates}
+            connection.commit()
+    tables = {str(update.table) for update, count in changed.items() if count}
+    return sum(changed.values()), len(tables), copied
+
+
+def _rehearse(connection: sa.Connection, updates: Sequence[sa.Update]) -> None:
+    """Finds out before hours of copying whether the database can hold the new locations. Raises CopyFailed."""
+    with connection.begin_nested() as rehearsal:
+        try:
+            for update in updates:
+                connection.execute(update)
+        except sa.exc.DataError as error:
+            raise CopyFailed(f"a location would be too long for its column: {reason(error)}") from error
+        rehearsal.rollback()
+
+
+def _copy_artifacts(order: Order, progress: Progress) -> Copied:
+    if order.artifacts is None:
         return Copied()
     with progress.step("copying artifacts", "files", None) as step:
-        return asyncio.run(_checked_copy(artifacts, step))
+        return asyncio.run(_checked_copy(order.artifacts, order.target.masked(), step))
 
 
-async def _checked_copy(artifacts: Artifacts, step: Step) -> Copied:
+async def _checked_copy(artifacts: Artifacts, database: str, step: Step) -> Copied:
+    target = artifacts.target
     try:
-        await artifacts.target.check()
+        await target.check()
+        if isinstance(target, DiskStore):
+            # The database's lock is ours: what was written for it bears its name, and nobody goes on with it.
+            target = target.written_by("copy-" + hashlib.sha256(database.encode()).hexdigest()[:16])
+            await target.discard_unfinished()
     except MlflowError as error:
         raise CopyFailed(f"the artifacts' target cannot be used: {error}", ExitCode.UNREACHABLE) from error
     copied = Copied()
     for source in artifacts.sources:
-        more = await copy_artifacts(source, artifacts.target, step, artifacts.only)
+        more = await copy_artifacts(source, target, step, artifacts.only)
         copied.objects += more.objects
         copied.bytes += more.bytes
     return copied

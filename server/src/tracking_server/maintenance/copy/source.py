@@ -124,6 +124,16 @@ def sequence_of(connection: sa.Connection, table: Table, column: str) -> tuple[s
 @contextmanager
 def open_source(engine: sa.Engine, name: str, tables: Sequence[Table]) -> Iterator[Source]:
     """Opens the source and keeps everybody from writing to it meanwhile. Raises CopyFailed when somebody is."""
+    with kept_unchanged(engine, name, tables) as connection:
+        yield Source(connection, name)
+
+
+@contextmanager
+def kept_unchanged(engine: sa.Engine, name: str, tables: Sequence[Table]) -> Iterator[sa.Connection]:
+    """A connection in a transaction beside which nobody else writes; what is not committed is rolled back at the end.
+
+    The database is called ``name`` in messages. Raises CopyFailed when somebody uses it.
+    """
     with engine.connect() as connection:
         try:
             _keep_unchanged(connection, tables)
@@ -132,7 +142,7 @@ def open_source(engine: sa.Engine, name: str, tables: Sequence[Table]) -> Iterat
                 f"{name} is in use ({reason(error)}); stop what serves it, and try again", ExitCode.LOCKED
             ) from error
         try:
-            yield Source(connection, name)
+            yield connection
         finally:
             connection.rollback()
 
