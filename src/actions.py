@@ -147,12 +147,6 @@ class Actions(ops.Object):
         options = self._load_options()
         decision = self._decision()
         kinds = self._kept_kinds(decision, "copy-embedded-data")
-        if Kind.DATABASE not in kinds:
-            first = "integrate a database, too, or " if decision.is_embedded(Kind.DATABASE) else ""
-            raise ActionRefused(
-                f"artifacts are copied only together with the database; {first}copy {EMBEDDED_ARTIFACTS} to the bucket"
-                " yourself and run decline-embedded-data"
-            )
         event.log("stopping the server, so that nothing changes while it is copied")
         self._workload.halt()
         self._server.install(options, {**decision.sources, **dict.fromkeys(kinds, Source.INTEGRATED)})
@@ -230,8 +224,10 @@ _REMEDIES = {Gate.FAILED: "; what was done is undone or safe to repeat: mend the
 
 
 def _copy_arguments(kinds: list[Kind]) -> list[str]:
+    # Without a source, the configured database's rows are made to name the artifacts' new place.
+    database = ["--from", EMBEDDED_DATABASE_URI] if Kind.DATABASE in kinds else []
     artifacts = ["--artifacts-from", EMBEDDED_ARTIFACTS] if Kind.ARTIFACTS in kinds else []
-    return ["db", "copy", "--from", EMBEDDED_DATABASE_URI, *artifacts, "--config", CONFIG_FILE, "--json"]
+    return ["db", "copy", *database, *artifacts, "--config", CONFIG_FILE, "--json"]
 
 
 def _plan(seen: Schema) -> str:

@@ -208,10 +208,16 @@ def test_a_copy_that_fails_leaves_the_embedded_data_served(unit: MakeUnit) -> No
     assert one.serves
 
 
-def test_artifacts_alone_are_not_copied_and_the_way_out_is_told(unit: MakeUnit) -> None:
+def test_artifacts_alone_are_copied_and_the_database_stays(unit: MakeUnit) -> None:
     one = embedded(unit, store())
-    with pytest.raises(ops.testing.ActionFailed, match="integrate a database, too"):
-        one.act("copy-embedded-data")
+    one.act("copy-embedded-data")
+    (copy,) = ran(one, "db", "copy")
+    assert " ".join(copy) == (
+        "db copy --artifacts-from /data/artifacts --config /etc/tracking-server/tracking-server.toml --json"
+    )
+    settings = tomllib.loads(one.config_text)
+    assert settings["database"]["uri"] == "sqlite:////data/mlflow.db"
+    assert settings["artifacts"]["destination"] == "s3://models"
     assert one.serves
 
 
