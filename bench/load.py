@@ -1,11 +1,14 @@
-"""Load by wrk: one scenario for some seconds over so many connections, and what came of it."""
+"""Load by wrk: some seconds over so many connections, and what came of it."""
 
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import tempfile
+import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,11 +21,15 @@ done = function(summary, latency, requests)
     latency:percentile(50), latency:percentile(99)))
 end
 """
+_TIMEOUT = 30
 
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """The outcome of one round: ``requests`` answered, of them ``bad_status`` not 2xx; latencies in milliseconds."""
+    """One wrk's outcome: ``requests`` answered, of them ``bad_status`` not 2xx; latencies in milliseconds.
+
+    ``socket_errors`` counts connections lost and answers that took longer than 30 s.
+    """
 
     requests: int
     seconds: float
@@ -30,11 +37,7 @@ class Load:
     socket_errors: int
     p50_ms: float
     p99_ms: float
-
-    @property
-    def rate(self) -> float:
-        """Good answers a second."""
-        return (self.requests - self.bad_status) / self.seconds
+    cpu_seconds: float
 
 
 def find_wrk() -> Path:
@@ -45,14 +48,44 @@ def find_wrk() -> Path:
     return Path(found)
 
 
-def run(url: str, script: str, connections: int, seconds: int) -> Load:
-    """Runs wrk with one thread against ``url``; ``script`` is Lua that defines ``request``."""
-    with tempfile.NamedTemporaryFile("w", suffix=".lua") as file:
-        file.write(script + _DONE)
-        file.flush()
-        options = ["-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "30s", "-s", file.name]
-        done = subprocess.run([find_wrk(), *options, url], capture_output=True, text=True, check=True)
-    found = json.loads(done.stderr.strip().splitlines()[-1])
+def run(url: str, programs: Sequence[tuple[str, int]], seconds: int) -> list[Load]:
+    """Runs a wrk of one thread for each (Lua program, connections), all at once."""
+    wrk = find_wrk()
+    with tempfile.TemporaryDirectory(prefix="bench-wrk-") as folder:
+        started = []
+        for number, (program, connections) in enumerate(programs):
+            path = Path(folder, f"{number}.lua")
+            path.write_text(program + _DONE)
+            options: list[str | Path] = [
+                "-t1",
+                f"-c{connections}",
+                f"-d{seconds}s",
+                "--timeout",
+                f"{_TIMEOUT}s",
+                "-s",
+                path,
+            ]
+            output = path.with_suffix(".json").open("wb")
+            started.append((subprocess.Popen([wrk, *options, url], stdout=subprocess.DEVNULL, stderr=output), path))
+            output.close()
+        return [_outcome(process, path.with_suffix(".json"), seconds) for process, path in started]
+
+
+def _outcome(process: subprocess.Popen[bytes], output: Path, seconds: int) -> Load:
+    deadline = time.monotonic() + seconds + 2 * _TIMEOUT
+    # Not Popen.wait, which does not tell the processor time.
+    while True:
+        pid, status, usage = os.wait4(process.pid, os.WNOHANG)
+        if pid:
+            break
+        if time.monotonic() > deadline:
+            process.kill()
+        time.sleep(0.005)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    text = output.read_text()
+    if process.returncode or not text.strip():
+        raise RuntimeError(f"wrk ended with {process.returncode}: {text}")
+    found = json.loads(text.strip().splitlines()[-1])
     return Load(
         requests=found["requests"],
         seconds=found["microseconds"] / 1e6,
@@ -60,4 +93,5 @@ def run(url: str, script: str, connections: int, seconds: int) -> Load:
         socket_errors=found["socket_errors"],
         p50_ms=found["p50"] / 1000,
         p99_ms=found["p99"] / 1000,
+        cpu_seconds=usage.ru_utime + usage.ru_stime,
     )

@@ -1,0 +1,118 @@
+"""The benchmark's options."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.results import DRIVER, DRIVER_COALESCING, NOOP, OURS, SDK, STOCK, STOCK_DEFAULT
+from support.ours import Value
+
+_CONTESTANTS = (STOCK, STOCK_DEFAULT, OURS, DRIVER, DRIVER_COALESCING, SDK, NOOP)
+_NAMES = {name.replace(" ", "-"): name for name in _CONTESTANTS}
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What was asked for. ``only`` and ``connections`` choose among the scenarios; empty means all."""
+
+    seconds: int
+    rounds: int
+    runs: int
+    rows: int
+    only: tuple[str, ...]
+    connections: tuple[int, ...]
+    contestants: tuple[str, ...]
+    workers: int
+    stock_workers: int
+    object_mib: int
+    large: bool
+    settings: dict[str, dict[str, Value]]
+    json: Path | None
+    report: bool
+
+    def wants(self, name: str) -> bool:
+        """Whether ``only`` lets a scenario or another part of the benchmark be measured."""
+        return not self.only or any(word in name for word in self.only)
+
+    def described(self) -> dict[str, str]:
+        """For the results: what changes figures."""
+        return {
+            "rounds": f"{self.rounds} of {self.seconds} s",
+            "runs": f"{self.runs:,}",
+            "metric rows": f"{self.rows:,}",
+            "stock": f"mlflow server with uvloop, {self.stock_workers} workers, without jobs",
+            "ours": f"{self.workers} worker{'s' * (self.workers != 1)}"
+            + "".join(f", {section} {values}" for section, values in self.settings.items()),
+        }
+
+
+def parse(arguments: Sequence[str], description: str) -> Options:
+    """Ends the program, as argparse does, for what it does not understand."""
+    parser = argparse.ArgumentParser(prog="python -m bench", description=description)
+    parser.add_argument("--seconds", type=int, default=5, help="length of one round (default 5)")
+    parser.add_argument("--rounds", type=int, default=3, help="rounds of each contestant, in turns (default 3)")
+    parser.add_argument("--runs", type=int, default=20_000, help="runs in the searched experiment (default 20000)")
+    parser.add_argument("--rows", type=int, default=8_000_000, help="metric rows, about (default 8000000)")
+    parser.add_argument(
+        "--only",
+        action="append",
+        default=[],
+        metavar="TEXT",
+        help="scenarios whose name contains this; also: footprint, 1 GiB, first load. May be given again",
+    )
+    parser.add_argument("--connections", type=int, action="append", default=[], help="only at so many; may be repeated")
+    parser.add_argument(
+        "--contestants", default=",".join(_NAMES), help=f"who takes part, of {', '.join(_NAMES)} (default all)"
+    )
+    parser.add_argument("--workers", type=int, default=1, help="workers of ours (default 1)")
+    parser.add_argument("--stock-workers", type=int, default=4, help="workers of stock with uvloop (default 4)")
+    parser.add_argument("--object-mib", type=int, default=1024, help="size of the large artifact (default 1024)")
+    parser.add_argument(
+        "--large",
+        action="store_true",
+        help="measure ours on 1 M and on 100 M metric rows instead (--rows: other than 100 M)",
+    )
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="SECTION.NAME=JSON",
+        help="a setting of ours, such as logging.access=false",
+    )
+    parser.add_argument("--json", type=Path, help="file for all results; python -m bench.report makes the report of it")
+    parser.add_argument("--report", action="store_true", help="write docs/performance.md and its plots")
+    found = parser.parse_args(arguments)
+    try:
+        contestants = tuple(_NAMES[name] for name in found.contestants.split(","))
+        settings = _settings(found.set)
+    except (KeyError, ValueError) as error:
+        parser.error(f"not understood: {error}")
+    return Options(
+        seconds=found.seconds,
+        rounds=found.rounds,
+        runs=found.runs,
+        rows=found.rows,
+        only=tuple(found.only),
+        connections=tuple(found.connections),
+        contestants=contestants,
+        workers=found.workers,
+        stock_workers=found.stock_workers,
+        object_mib=found.object_mib,
+        large=found.large,
+        settings=settings,
+        json=found.json,
+        report=found.report,
+    )
+
+
+def _settings(given: Sequence[str]) -> dict[str, dict[str, Value]]:
+    sections: dict[str, dict[str, Value]] = {}
+    for text in given:
+        name, _, value = text.partition("=")
+        section, _, key = name.partition(".")
+        sections.setdefault(section, {})[key] = json.loads(value)
+    return sections
