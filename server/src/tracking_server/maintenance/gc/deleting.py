@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from functools import partial
 from typing import TypeVar
 
-from tracking_server.errors import Unavailable
+from tracking_server.errors import ErrorCode, MlflowError, Unavailable
 from tracking_server.maintenance.gc import tables
 from tracking_server.maintenance.gc.pace import Pace, Throttle
 from tracking_server.maintenance.gc.selection import QUERIES
@@ -24,10 +25,13 @@ Lock = Callable[[Connection, Sequence[Id]], Awaitable[list[Id]]]
 _PATIENCE_SECONDS = 120.0
 _PAUSE_SECONDS = 1.0
 _BATCH = 512
+# Of the time for a transaction: what a statement of it may take.
+_STATEMENT_SHARE = 1.5
 # Each batch looks up its rows by an index: a plan made for the table as it was would read it whole, again and again.
-_USE_INDEXES = (
-    Query.build("gc_no_seqscan", "SET LOCAL enable_seqscan = off"),
-    Query.build("gc_no_bitmapscan", "SET LOCAL enable_bitmapscan = off"),
+_SETTINGS = Query.build(
+    "gc_settings",
+    "SELECT set_config('enable_seqscan', 'off', true), set_config('enable_bitmapscan', 'off', true),"
+    " set_config('statement_timeout', $1, true)",
 )
 
 
@@ -43,7 +47,7 @@ class DeletingRows:
         self._summary = summary
         self._throttle = throttle
         # SQLite has one writer: the others wait, and poll, while a transaction runs. PostgreSQL locks only what goes.
-        self._pace = Pace(0.2, share=0.5) if database.dialect is Dialect.SQLITE else Pace(0.6)
+        self._pace = Pace(0.2, share=0.5) if database.dialect is Dialect.SQLITE else Pace(0.3)
 
     async def runs(self, ids: Sequence[str]) -> None:
         self._summary.runs += await self._delete(tables.RUN, ids, _locked("gc_lock_runs"))
@@ -101,8 +105,13 @@ class DeletingRows:
         gone, position = 0, 0
         while position < len(ids):
             batch = ids[position : position + self._pace.entities]
-            step = partial(_delete_some, kind=kind, ids=batch, budget=self._pace.rows, lock=lock)
-            rows, entities = await self._timed(step)
+            step = partial(
+                _delete_some, kind=kind, ids=batch, budget=self._pace.rows, lock=lock, seconds=self._seconds()
+            )
+            done = await self._timed(step)
+            if done is None:
+                continue
+            rows, entities = done
             self._summary.rows += rows
             await self._throttle.spend(rows)
             if entities is not None:
@@ -119,16 +128,32 @@ class DeletingRows:
         after: tuple[str, int] = ("", -(2**63))
         while True:
             budget = self._pace.rows
-            rows, after = await self._timed(partial(_delete_history, run=run, after=after, budget=budget, lock=lock))
+            step = partial(_delete_history, run=run, after=after, budget=budget, lock=lock, seconds=self._seconds())
+            done = await self._timed(step)
+            if done is None:
+                continue
+            rows, after = done
             self._summary.rows += rows
             await self._throttle.spend(rows)
             if rows < budget:
                 return
 
-    async def _timed(self, step: Work[T]) -> T:
-        """Runs ``step`` in a transaction, whose length decides how much the next one does."""
+    def _seconds(self) -> float:
+        """The time for the next transaction; infinite for one that cannot be smaller."""
+        return math.inf if self._pace.is_least else self._pace.longest
+
+    async def _timed(self, step: Work[T]) -> T | None:
+        """Runs ``step`` in a transaction, whose length decides how much the next one does.
+
+        None for one that took too long: nothing of it was done.
+        """
         began = time.monotonic()
-        result = await self._patiently(partial(self._database.write, step))
+        result = None
+        try:
+            result = await self._patiently(partial(self._database.write, step))
+        except MlflowError as error:
+            if error.code is not ErrorCode.DEADLINE_EXCEEDED or self._pace.is_least:
+                raise
         await self._pace.learn(time.monotonic() - began)
         return result
 
@@ -152,30 +177,32 @@ def _locked(query: str) -> Lock:
 
 
 async def _delete_some(
-    connection: Connection, *, kind: Kind, ids: Sequence[Id], budget: int, lock: Lock
+    connection: Connection, *, kind: Kind, ids: Sequence[Id], budget: int, lock: Lock, seconds: float
 ) -> tuple[int, int | None]:
     """Deletes at most ``budget`` rows that go with the entities, and those when nothing is left of them.
 
-    Returns the number of rows, and of entities (None when there is more to do for them).
+    Begins nothing more after ``seconds``. Returns the number of rows, and of entities (None when there is more to do
+    for them).
     """
-    await _use_indexes(connection)
+    until = time.monotonic() + seconds
+    await _set_up(connection, seconds)
     ids = await lock(connection, ids)
     if not ids:
         return 0, 0
     rows = 0
     for part in kind.parts:
         rows += await connection.execute(tables.delete_some(kind, part), ids, budget - rows)
-        if rows >= budget:
+        if rows >= budget or time.monotonic() > until:
             return rows, None
     entities = await connection.execute(tables.delete_entities(kind), ids)
     return rows + entities, entities
 
 
 async def _delete_history(
-    connection: Connection, *, run: Sequence[Id], after: tuple[str, int], budget: int, lock: Lock
+    connection: Connection, *, run: Sequence[Id], after: tuple[str, int], budget: int, lock: Lock, seconds: float
 ) -> tuple[int, tuple[str, int]]:
     """Deletes at most ``budget`` metrics of one run, from a key and step on; returns how many, and the last one's."""
-    await _use_indexes(connection)
+    await _set_up(connection, seconds)
     if not await lock(connection, run):
         return 0, after
     row = await connection.fetch_one(tables.DELETE_HISTORY, run[0], *after, budget)
@@ -183,7 +210,8 @@ async def _delete_history(
     return row["rows"], (row["key"] or "", row["step"] or 0)
 
 
-async def _use_indexes(connection: Connection) -> None:
+async def _set_up(connection: Connection, seconds: float) -> None:
+    """Readies a transaction that is to take ``seconds``: PostgreSQL ends statements that take much longer."""
     if connection.dialect is Dialect.POSTGRESQL:
-        for setting in _USE_INDEXES:
-            await connection.execute(setting)
+        milliseconds = 0 if math.isinf(seconds) else int(1000 * _STATEMENT_SHARE * seconds)
+        await connection.fetch(_SETTINGS, str(milliseconds))

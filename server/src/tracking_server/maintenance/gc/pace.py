@@ -18,15 +18,20 @@ class Pace:
     def __init__(self, longest: float, share: float = 1.0) -> None:
         self.rows = 2_000
         self.entities = 32
-        self._longest = longest
+        self.longest = longest
         self._rest = 1 / share - 1
+
+    @property
+    def is_least(self) -> bool:
+        """Whether transactions cannot be smaller: what they take then, they take."""
+        return self.rows <= _FEWEST_ROWS and self.entities <= _FEWEST_ENTITIES
 
     async def learn(self, seconds: float) -> None:
         """Adapts to the last transaction's length and rests, so that others get the database."""
-        if seconds > self._longest:
+        if seconds > self.longest:
             self.rows = max(_FEWEST_ROWS, self.rows // 2)
             self.entities = max(_FEWEST_ENTITIES, self.entities // 2)
-        elif seconds < self._longest / 3:
+        elif seconds < self.longest / 3:
             self.rows = min(_MOST_ROWS, self.rows * 2)
             self.entities = min(_MOST_ENTITIES, self.entities * 2)
         if self._rest:
