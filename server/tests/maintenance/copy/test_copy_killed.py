@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -14,25 +15,27 @@ import psycopg
 import pytest
 
 from maintenance.copy.odd_rows import Pools, fill
-from maintenance.copy.reading import Tables, differences, read_all
+from maintenance.copy.reading import differences, read_all
 from maintenance.copy.running import command, copy_here, run_command, write_config
+from maintenance.gc.running import files_below
 from support.databases import Databases
 from support.processes import plain_environment
 from tracking_server.maintenance.copy.failures import CopyFailed
 
+_ROWS = 60_000
 _POOLS = Pools(["a", "ü" * 300, ""], [1, -1, 2**40], [0.5, 1e300], ["{}", "[1]"], [b"\0\xff"])
 
 
 @pytest.fixture(scope="module")
 def source(databases: Databases) -> str:
-    """Rows in every table, and a table that takes three commits."""
+    """Rows in every table, and a table that takes two commits."""
     uri = databases.sqlite()
     fill(uri, _POOLS, 7)
     with closing(sqlite3.connect(uri.removeprefix("sqlite:///"))) as connection:
         (run,) = connection.execute("SELECT run_uuid FROM runs LIMIT 1").fetchone()
         connection.executemany(
             "INSERT INTO metrics (key, value, timestamp, step, run_uuid, is_nan) VALUES ('k', ?, ?, 0, ?, 0)",
-            ((number / 7, number, run) for number in range(120_000)),
+            ((number / 7, number, run) for number in range(_ROWS)),
         )
         connection.commit()
     return uri
@@ -46,31 +49,27 @@ def artifacts(tmp_path_factory: pytest.TempPathFactory) -> Path:
         file = folder / str(number % 7) / f"{number}.txt"
         file.parent.mkdir(exist_ok=True)
         file.write_text("x" * number)
-    (folder / "large").write_bytes(b"0123456789abcdef" * 2_000_000)
+    (folder / "large").write_bytes(b"0123456789abcdef" * 1_000_000)
     return folder
 
 
-def _contents(folder: Path) -> dict[str, bytes]:
-    """The files that a server shows: what a kill leaves of an upload has a name that ours and stock's hide."""
-    files = [file for file in folder.rglob("*") if file.is_file() and not file.name.startswith(".artifact.uploading.")]
-    return {str(file.relative_to(folder)): file.read_bytes() for file in files}
-
-
-def _kill_and_resume(
-    databases: Databases, folder: Path, source: str, expected: Tables, artifacts: Path, times: int
-) -> None:
-    chooser = random.Random(times)  # noqa: S311  the points of kills, no secrets
-    seconds, stages = 6.0, set[str]()
-    for number in range(times):
+def _kill_and_resume(databases: Databases, folder: Path, source: str, artifacts: Path, kills: int) -> None:
+    """Kills each copy twice, then lets it end, until so many kills have met a running copy."""
+    expected, files = read_all(source), files_below(artifacts)
+    chooser = random.Random(kills)  # noqa: S311  the points of kills, no secrets
+    seconds, stages, hits, attempts = 6.0, set[str](), 0, 0
+    while hits < kills:
         target = databases.postgresql()
-        destination = folder / f"copied-{number}"
-        config = write_config(folder / f"{number}.toml", target, str(destination))
+        destination = folder / f"copied-{attempts}"
+        config = write_config(folder / "target.toml", target, str(destination))
         arguments = ("--from", source, "--artifacts-from", artifacts, "--config", config, "--json")
         for _ in range(2):
             process = subprocess.Popen(
                 command(*arguments), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=plain_environment()
             )
             time.sleep(chooser.uniform(0.25, 1.0) * seconds)
+            hits += process.poll() is None
+            attempts += 1
             process.send_signal(signal.SIGKILL)
             told = process.communicate()[1].decode()
             stages.add(told.rpartition("\n")[0].rpartition("\n")[2].partition(":")[0])
@@ -78,20 +77,18 @@ def _kill_and_resume(
         ended = run_command(*arguments)
         seconds = (seconds + time.monotonic() - began) / 2
         assert ended.status == 0, ended.err
-        assert ended.summary["objects"] == 301
+        assert ended.summary["objects"] == len(files)
         assert differences(expected, read_all(target)) == []
-        assert _contents(destination) == _contents(artifacts)
+        assert files_below(destination) == files
         databases.drop(target)
+        shutil.rmtree(destination)
+    print(f"{hits} of {attempts} kills met a running copy, the last words of which were: {', '.join(sorted(stages))}")
     assert len(stages) > 1, "all kills met the same stage"
 
 
-def test_a_killed_copy_goes_on(databases: Databases, tmp_path: Path, source: str, artifacts: Path) -> None:
-    _kill_and_resume(databases, tmp_path, source, read_all(source), artifacts, times=3)
-
-
-@pytest.mark.slow
-def test_a_hundred_killed_copies_go_on(databases: Databases, tmp_path: Path, source: str, artifacts: Path) -> None:
-    _kill_and_resume(databases, tmp_path, source, read_all(source), artifacts, times=50)
+@pytest.mark.parametrize("kills", [3, pytest.param(100, marks=pytest.mark.slow)])
+def test_a_killed_copy_goes_on(databases: Databases, tmp_path: Path, source: str, artifacts: Path, kills: int) -> None:
+    _kill_and_resume(databases, tmp_path, source, artifacts, kills)
 
 
 class _Cut(Exception):
