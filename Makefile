@@ -35,7 +35,7 @@ endef
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help serve bench bench-gc wrk test test-all lint format lock reference charm image functional controller setup browser network clean
+.PHONY: help serve bench bench-gc wrk test test-all lint format lock reference charm image functional controller setup browser network mariadb clean
 
 help:  ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -46,7 +46,7 @@ serve: $(VENV)/.server  ## Serve http://127.0.0.1:5000, with all data below ./da
 test: setup  ## Run the fast tests (PYTEST_ARGS="server/tests/unit -k health")
 	$(BIN)/pytest -m "not slow" $(PROCESSES) $(PYTEST_ARGS)
 
-test-all: setup  ## Run all tests
+test-all: setup mariadb  ## Run all tests
 	$(BIN)/pytest $(PROCESSES) $(PYTEST_ARGS)
 
 lint: $(VENV)/.dev  ## Check style, format and types
@@ -178,3 +178,12 @@ network: | browser
 		echo "Installing iproute2, for networks between the charm's units in tests"; \
 		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends iproute2 >/dev/null; \
 	else echo "No iproute2 here: the charm's integration tests will be skipped."; fi
+
+# The programs alone: the package mariadb-server would also start a server of its own.
+mariadb: | network
+	@if command -v mariadbd >/dev/null || [ -x /usr/sbin/mariadbd ]; then :; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		echo "Installing MariaDB, from which tests copy"; \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends \
+			mariadb-server-core mariadb-client-core >/dev/null; \
+	else echo "No MariaDB here: the test that copies from it will be skipped."; fi

@@ -37,7 +37,7 @@ class Databases:
     def sqlite(self) -> str:
         template = self._folder / f"{_TEMPLATE}.db"
         if "sqlite" not in self._has_template:
-            _make_schema(f"sqlite:///{template}")
+            upgrade_with_mlflow(f"sqlite:///{template}")
             self._has_template.add("sqlite")
         path = self._folder / f"{next(self._numbers)}" / "mlflow.db"
         path.parent.mkdir()
@@ -47,7 +47,7 @@ class Databases:
     def postgresql(self) -> str:
         server = self._postgres()
         if "postgresql" not in self._has_template:
-            _make_schema(server.create_database(_TEMPLATE))
+            upgrade_with_mlflow(server.create_database(_TEMPLATE))
             self._has_template.add("postgresql")
         return server.create_database(f"test_{next(self._numbers)}", template=_TEMPLATE)
 
@@ -59,7 +59,8 @@ class Databases:
             self._postgres().drop_database(uri.rpartition("/")[2])
 
 
-def _make_schema(uri: str) -> None:
+def upgrade_with_mlflow(uri: str) -> None:
+    """Brings a database to the installed MLflow's schema by ``mlflow db upgrade``; RuntimeError when that fails."""
     done = subprocess.run(
         [sys.executable, "-m", "mlflow", "db", "upgrade", uri],
         env=plain_environment({"MLFLOW_DISABLE_TELEMETRY": "true"}),

