@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 
 HeaderList = Sequence[tuple[bytes, bytes]]
 JSON_HEADERS: HeaderList = ((b"content-type", b"application/json"),)
+WHOLE_BODY = "tracking_server.whole_body"
+"""The ASGI extension that hands out a body that has arrived: its "take" returns it, or None if more is to come."""
 
 
 class ClientDisconnected(Exception):
@@ -38,13 +40,13 @@ class Request:
     scheme: str = "http"
     wait_disconnect: Callable[[], Awaitable[None]] | None = None
     _body: bytes | None = None
+    _first_headers: dict[bytes, bytes] | None = None
 
     def header(self, name: bytes) -> bytes | None:
         """The first value of the header ``name`` (lower case), or None."""
-        for key, value in self.headers:
-            if key == name:
-                return value
-        return None
+        if self._first_headers is None:
+            self._first_headers = dict(reversed(self.headers))
+        return self._first_headers.get(name)
 
     async def body(self) -> bytes:
         """The whole body. Raises MlflowError 413 above the limit for JSON bodies, 408 when it stalls."""

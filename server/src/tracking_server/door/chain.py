@@ -12,10 +12,10 @@ from tracking_server.door.match import Match, Matcher, Options, Redirect, Resolu
 from tracking_server.door.route import Route
 from tracking_server.door.security import AsgiApp, DoorSecurity
 from tracking_server.errors import ErrorCode, ForwardRequest, MlflowError
-from tracking_server.logs import ACCESS_LOGGER, request_context
+from tracking_server.logs import ACCESS_LOGGER, request_id
 from tracking_server.services import Services
 from tracking_server.store.database import StoreError
-from tracking_server.web import Answer, ClientDisconnected, HeaderList, Request, Response
+from tracking_server.web import JSON_HEADERS, Answer, ClientDisconnected, HeaderList, Request, Response
 
 _logger = logging.getLogger(__name__)
 _access = logging.getLogger(ACCESS_LOGGER)
@@ -50,12 +50,12 @@ class Door:
         if scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1000})
             return
-        headers = scope["headers"]
+        headers = _first_of_each(scope["headers"])
         path = self._without_prefix(scope["path"])
-        refused = self._security.refuse_host(path, _first(headers, b"host"))
+        refused = self._security.refuse_host(path, headers.get(b"host"))
         if refused is not None:
             await Exchange(scope, receive, send, self._limits).answer(refused, ())
-        elif _first(headers, b"origin") is None:
+        elif b"origin" not in headers:
             await self._serve(scope, receive, send)
         else:
             if self._cors is None:
@@ -67,33 +67,34 @@ class Door:
         headers = scope["headers"]
         path = self._without_prefix(scope["path"])
         exchange = Exchange(scope, receive, send, self._limits)
-        request = exchange.request(path, headers, request_id_of(_first(headers, b"x-request-id")))
+        request = exchange.request(path, headers, request_id_of(_first_of_each(headers).get(b"x-request-id")))
         resolution = self._matcher.match(request.method, path)
         label = resolution.route.label if isinstance(resolution, Match) else _UNMATCHED
         status = 499
-        with request_context(request.request_id):
-            try:
-                answer = await self._answer(request, resolution, path)
-                status = answer.status
-                await exchange.answer(answer, self._own_headers(request, answer))
-            except ClientDisconnected:
-                _logger.debug("the client went away")
-            except Exception:
-                # Headers may be out already: then only closing the connection tells the client.
-                status = 500
-                _logger.exception("the answer broke off", extra={"route": label})
-                raise
-            finally:
-                seconds = time.perf_counter() - began
-                self._metrics.record(label, status, seconds)
-                if not _access.disabled:
-                    _access.info(
-                        "%s %s %d",
-                        request.method,
-                        path,
-                        status,
-                        extra={"route": label, "milliseconds": round(seconds * 1000, 1)},
-                    )
+        token = request_id.set(request.request_id)
+        try:
+            answer = await self._answer(request, resolution, path)
+            status = answer.status
+            await exchange.answer(answer, self._own_headers(request, answer))
+        except ClientDisconnected:
+            _logger.debug("the client went away")
+        except Exception:
+            # Headers may be out already: then only closing the connection tells the client.
+            status = 500
+            _logger.exception("the answer broke off", extra={"route": label})
+            raise
+        finally:
+            seconds = time.perf_counter() - began
+            self._metrics.record(label, status, seconds)
+            if not _access.disabled:
+                _access.info(
+                    "%s %s %d",
+                    request.method,
+                    path,
+                    status,
+                    extra={"route": label, "milliseconds": round(seconds * 1000, 1)},
+                )
+            request_id.reset(token)
 
     async def _answer(self, request: Request, resolution: Resolution, path: str) -> Answer:
         try:
@@ -140,11 +141,11 @@ class Door:
         return await self._forwarder.forward(request)
 
     def _own_headers(self, request: Request, answer: Answer) -> HeaderList:
-        present = {name for name, _ in answer.headers}
-        security = self._security.headers(request.path)
-        own = [header for header in security if header[0] not in present]
-        own.append((b"x-request-id", request.request_id.encode()))
-        return own
+        own = self._security.headers(request.path)
+        if answer.headers is not JSON_HEADERS:
+            present = {name for name, _ in answer.headers}
+            own = tuple(header for header in own if header[0] not in present)
+        return (*own, (b"x-request-id", request.request_id.encode()))
 
     def _without_prefix(self, path: str) -> str:
         if not self._prefix:
@@ -155,11 +156,8 @@ class Door:
         return "/\n"
 
 
-def _first(headers: HeaderList, name: bytes) -> bytes | None:
-    for key, value in headers:
-        if key == name:
-            return value
-    return None
+def _first_of_each(headers: HeaderList) -> dict[bytes, bytes]:
+    return dict(reversed(headers))
 
 
 def _error(error: MlflowError) -> Response:

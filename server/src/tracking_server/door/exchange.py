@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import re
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, MutableMapping
@@ -10,12 +11,23 @@ from typing import Any
 
 from tracking_server.config import LimitSettings
 from tracking_server.errors import ErrorCode, MlflowError
-from tracking_server.web import Answer, ClientDisconnected, HeaderList, Request, Response
+from tracking_server.web import (
+    JSON_HEADERS,
+    WHOLE_BODY,
+    Answer,
+    ClientDisconnected,
+    HeaderList,
+    Request,
+    Response,
+)
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
+# Of this process, and then counted: an id tells requests apart, and is no secret.
+_OWN_IDS = secrets.token_hex(4)
+_numbers = itertools.count(1)
 _REQUEST_ID = re.compile(rb"[!-~]{1,128}\Z")
 
 # A client slower than this is as good as stalled: a byte now and then must not hold a connection for ever.
@@ -54,6 +66,13 @@ class Exchange:
 
     async def read_body(self) -> bytes:
         """The whole body. Raises MlflowError 413 above ``max_json_body``, and 408 when it stalls or drips."""
+        extension = self._scope.get("extensions", {}).get(WHOLE_BODY)
+        body: bytes | None = extension["take"]() if extension is not None and not self._body_read else None
+        if body is not None:
+            # Nearly always: then there is nothing to wait for, nor to limit the wait for (bench: log-metric).
+            self._body_read = True
+            self._check_size(len(body))
+            return body
         first, more = await self._next_chunk()
         if not more:
             self._check_size(len(first))
@@ -86,8 +105,9 @@ class Exchange:
         is_head = self._scope["method"] == "HEAD"
         headers = [*answer.headers, *extra_headers]
         if isinstance(answer, Response):
-            if not any(name == b"content-length" for name, _ in headers) and answer.status not in (204, 304):
-                headers.append((b"content-length", str(len(answer.body)).encode()))
+            given = answer.headers is not JSON_HEADERS and any(name == b"content-length" for name, _ in headers)
+            if not given and answer.status not in (204, 304):
+                headers.append((b"content-length", b"%d" % len(answer.body)))
             await self._start(answer.status, headers)
             await self._send({"type": "http.response.body", "body": b"" if is_head else answer.body})
             return
@@ -137,4 +157,4 @@ def request_id_of(given: bytes | None) -> str:
     """The client's X-Request-ID if it is printable ASCII of at most 128 characters, else a new one."""
     if given is not None and _REQUEST_ID.match(given):
         return given.decode("ascii")
-    return secrets.token_hex(8)
+    return f"{_OWN_IDS}{next(_numbers):08x}"
