@@ -74,6 +74,9 @@ class StatementBuilder:
     def any_integer(self, column: str, values: Sequence[int], *, negated: bool = False) -> str:
         """``column`` of type INTEGER is one of ``values`` (or none of them)."""
         values = [self._in_range(value, self._integer_bits) for value in values]
+        if len(values) == 1 and not negated:
+            # Only of one value does an index give the rows in the order of its further columns.
+            return f"{column} = {self._placeholder(values[0], 'integer')}"
         if self.postgresql:
             return self._any(column, self._placeholder(values, "integer[]"), negated=negated)
         # SQLite has no arrays: its driver binds a list as JSON.
