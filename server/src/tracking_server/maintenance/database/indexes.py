@@ -42,6 +42,7 @@ class Index:
     table: str
     columns: str
     purpose: str
+    dialects: frozenset[Dialect] = frozenset(Dialect)
 
     @property
     def definition(self) -> str:
@@ -56,6 +57,14 @@ INDEXES = (
         "the newest runs of an experiment (runs/search)",
     ),
     Index(
+        f"{PREFIX}runs_experiment_start_last",
+        "runs",
+        "(experiment_id, start_time DESC NULLS LAST)",
+        "the newest runs of an experiment, as MLflow's UI asks for them (runs/search)",
+        # To SQLite, NULL is less than anything: the index above is in this order there.
+        frozenset({Dialect.POSTGRESQL}),
+    ),
+    Index(
         f"{PREFIX}logged_models_experiment",
         "logged_models",
         "(experiment_id, creation_timestamp_ms DESC)",
@@ -68,6 +77,11 @@ INDEXES = (
         "the model versions that a run made (model-versions/search)",
     ),
 )
+
+
+def indexes_of(dialect: Dialect) -> tuple[Index, ...]:
+    """The indexes that we make in databases of a kind."""
+    return tuple(each for each in INDEXES if dialect in each.dialects)
 
 
 class State(enum.StrEnum):
@@ -96,13 +110,14 @@ async def look(config: Config) -> list[IndexState]:
     """The state of each index of ours, and of those that wait for an upgrade. Raises FatalError."""
     if require_native(config) is Dialect.SQLITE:
         present = _sqlite_indexes(config)
-        states = [State.PRESENT if each.name in present else State.MISSING for each in INDEXES]
         return [
-            IndexState(each.name, each.table, state, None, each.purpose)
-            for each, state in zip(INDEXES, states, strict=True)
+            IndexState(
+                each.name, each.table, State.PRESENT if each.name in present else State.MISSING, None, each.purpose
+            )
+            for each in indexes_of(Dialect.SQLITE)
         ]
     async with _connected(config) as connection:
-        ours = [(each.name, each.table, each.purpose) for each in INDEXES]
+        ours = [(each.name, each.table, each.purpose) for each in indexes_of(Dialect.POSTGRESQL)]
         ours += [(name, "", _WAITING) for name in await _prepared(connection)]
         return [IndexState(name, table, *await _read(connection, name), purpose) for name, table, purpose in ours]
 
@@ -110,10 +125,12 @@ async def look(config: Config) -> list[IndexState]:
 async def create(config: Config, tell: Tell) -> int:
     """Makes every index of ours that is missing, beside running servers; returns how many. Raises FatalError."""
     if require_native(config) is Dialect.SQLITE:
-        return _in_sqlite(config, [f"CREATE INDEX IF NOT EXISTS {each.definition}" for each in INDEXES])
+        return _in_sqlite(
+            config, [f"CREATE INDEX IF NOT EXISTS {each.definition}" for each in indexes_of(Dialect.SQLITE)]
+        )
     count = 0
     async with _connected(config, alone=True) as connection:
-        for each in INDEXES:
+        for each in indexes_of(Dialect.POSTGRESQL):
             state, _ = await _read(connection, each.name)
             if state is State.INVALID:
                 await _drop(connection, each.name)
@@ -127,9 +144,9 @@ async def create(config: Config, tell: Tell) -> int:
 async def drop(config: Config, tell: Tell) -> int:
     """Drops every index of ours, and those that wait for an upgrade; returns how many. Raises FatalError."""
     if require_native(config) is Dialect.SQLITE:
-        return _in_sqlite(config, [f"DROP INDEX IF EXISTS {each.name}" for each in INDEXES])
+        return _in_sqlite(config, [f"DROP INDEX IF EXISTS {each.name}" for each in indexes_of(Dialect.SQLITE)])
     async with _connected(config, alone=True) as connection:
-        names = [each.name for each in INDEXES] + await _prepared(connection)
+        names = [each.name for each in indexes_of(Dialect.POSTGRESQL)] + await _prepared(connection)
         present = [name for name in names if (await _read(connection, name))[0] is not State.MISSING]
         for name in present:
             tell(f"dropping {name}")
