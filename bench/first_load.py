@@ -20,6 +20,7 @@ _PAGES = (
     ("runs", "/#/experiments/1/runs", "a[href*='/runs/']"),
 )
 _PATIENCE_MS = 90_000
+_QUIET_MS = 1500
 
 
 def measure_first_loads(
@@ -63,7 +64,11 @@ def _load(browser: Browser, url: str, path: str, selector: str) -> tuple[int, in
         page.goto(url + path, wait_until="commit", timeout=_PATIENCE_MS)
         page.locator(selector).first.wait_for(timeout=_PATIENCE_MS)
         seconds = time.perf_counter() - started
-        page.wait_for_load_state("networkidle", timeout=_PATIENCE_MS)
+        # What the page still asks for; not "networkidle", which never comes where a page polls.
+        seen = -1
+        while len(sizes) != seen:
+            seen = len(sizes)
+            page.wait_for_timeout(_QUIET_MS)
         return len(sizes), sum(sizes), seconds
     finally:
         context.close()
