@@ -33,7 +33,9 @@ _LOG_NEW_METRICS = Query(
     "log_new_metrics", _LOG_METRICS.postgresql.replace("ON CONFLICT DO NOTHING", ""), _LOG_METRICS.sqlite
 )
 _REPEATS_SECONDS = 60.0
-_MAX_ROWS_IN_GROUP = 4000
+_MAX_ROWS_IN_GROUP = 1000
+# So many rows keep a second core of PostgreSQL busy (bench: log-batch); fewer are quicker in one commit.
+_CROWD = 300
 _MAX_DOUBLE = 1.7976931348623157e308
 RUN_NAME_TAG = "mlflow.runName"
 
@@ -79,7 +81,10 @@ class RunLog:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._expect_repeats_until = 0.0
-        self._commits: GroupCommit[LogEntry] = GroupCommit(self._write_group, LogEntry.rows, _MAX_ROWS_IN_GROUP)
+        crowd = _CROWD if database.dialect is Dialect.POSTGRESQL else None
+        self._commits: GroupCommit[LogEntry] = GroupCommit(
+            self._write_group, LogEntry.rows, lambda entry: entry.run_id, _MAX_ROWS_IN_GROUP, crowd
+        )
 
     async def log(self, entry: LogEntry) -> None:
         """Returns when ``entry`` is committed. Raises MlflowError, or StoreError for a value that does not fit."""

@@ -185,7 +185,7 @@ async def test_what_is_accepted_is_answered_before_the_end() -> None:
         written.extend(entries)
         return [None] * len(entries)
 
-    commits: GroupCommit[int] = GroupCommit(write, lambda entry: 1, 3)  # type: ignore[arg-type]
+    commits: GroupCommit[int] = GroupCommit(write, lambda entry: 1, str, 3)  # type: ignore[arg-type]
     waiting = [asyncio.create_task(commits.submit(number)) for number in range(10)]
     await asyncio.sleep(0)
     await commits.close()
@@ -193,3 +193,26 @@ async def test_what_is_accepted_is_answered_before_the_end() -> None:
     assert written == list(range(10))
     with pytest.raises(MlflowError):
         await commits.submit(11)
+
+
+async def test_a_crowd_is_written_by_two_each_owners_entries_by_one() -> None:
+    groups: list[list[str]] = []
+    go_on = asyncio.Event()
+
+    async def write(entries: list[str]) -> list[None]:
+        groups.append(list(entries))
+        await go_on.wait()
+        return [None] * len(entries)
+
+    commits: GroupCommit[str] = GroupCommit(write, lambda entry: 1, lambda entry: entry[0], 100, crowd=2)  # type: ignore[arg-type]
+    waiting = []
+    for entry in ("a1", "a2", "b1", "c1", "c2", "a3", "d1"):
+        waiting.append(asyncio.create_task(commits.submit(entry)))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+    assert groups == [["a1"], ["b1", "c1"]]
+    go_on.set()
+    await asyncio.gather(*waiting)
+    assert sorted(entry for group in groups for entry in group) == ["a1", "a2", "a3", "b1", "c1", "c2", "d1"]
+    in_order = [entry for group in groups for entry in group]
+    assert [entry for entry in in_order if entry[0] == "a"] == ["a1", "a2", "a3"]
