@@ -18,6 +18,7 @@ from bench.measure import compare_answers, measure
 from bench.options import Options, parse
 from bench.results import OURS, STOCK, Cell, Results
 from bench.scenarios import scenarios
+from bench.sizes import measure_sizes
 from bench.transfers import measure_transfers
 
 
@@ -32,8 +33,14 @@ def main(arguments: Sequence[str]) -> int:
         results = Results(machine=machine.describe(deployed.postgres.admin_uri), options=options.described())
         for described in (results.machine, results.options):
             _say(", ".join(f"{name} {value}" for name, value in described.items()))
-        runs = deployed.fill(seed.Sizes.of(options.runs, options.rows), _say)
-        _measure_all(deployed, runs, options, results)
+        if options.large:
+            measure_sizes(deployed, options, results, _say)
+            _write(results, options)
+        else:
+            sizes = seed.Sizes.of(options.runs, options.rows)
+            deployed.fill(sizes)
+            _say(f"seeded in {time.monotonic() - started:.0f} s")
+            _measure_all(deployed, deployed.run_ids(sizes), options, results)
     _say(f"{(time.monotonic() - started) / 60:.0f} minutes")
     for failure in results.failures:
         _say(f"FAILED: {failure}")
@@ -54,7 +61,7 @@ def _measure_all(deployed: Deployment, runs: Mapping[str, RunIds], options: Opti
             for connections in scenario.connections:
                 if options.connections and connections not in options.connections:
                     continue
-                for cell in measure(
+                cells = measure(
                     contestants,
                     scenario,
                     connections,
@@ -62,7 +69,9 @@ def _measure_all(deployed: Deployment, runs: Mapping[str, RunIds], options: Opti
                     rounds=options.rounds,
                     settle=deployed.settle,
                     results=results,
-                ):
+                )
+                results.cells += cells
+                for cell in cells:
                     _say(_line(cell))
                 _write(results, options)
         if options.wants("1 GiB"):

@@ -20,6 +20,10 @@ from bench.scenarios import ARTIFACT_SIZE, Part, Scenario, Stored
 from support.processes import LOCALHOST, ServerProcess, http_status, plain_environment
 from support.s3 import S3Server
 
+# A slow server's rounds are as long as it takes to give each client so many answers, but no longer than so many times.
+_ANSWERS = 4
+_LONGEST = 8
+
 _BENCH = Path(__file__).resolve().parent.parent
 
 
@@ -31,8 +35,8 @@ class Contestant(Protocol):
 
     def takes_part(self, scenario: Scenario) -> bool: ...
 
-    def prepare(self, scenario: Scenario, connections: int) -> None:
-        """Called once before the first round of a scenario at a number of connections."""
+    def prepare(self, scenario: Scenario, connections: int, seconds: int) -> None:
+        """Called once before the first round of a scenario at a number of connections, with the rounds' length."""
 
     def run(self, scenario: Scenario, connections: int, seconds: int) -> list[Round]:
         """One round for each part of the scenario."""
@@ -83,14 +87,25 @@ class ServerSide:
         self.rounds = rounds
         self.server = server
         self.database = database
+        self._least_seconds = 0
 
     def takes_part(self, scenario: Scenario) -> bool:
         return True
 
-    def prepare(self, scenario: Scenario, connections: int) -> None:
-        """A second of load, which is not measured, so that no round is the first of its kind."""
+    def prepare(self, scenario: Scenario, connections: int, seconds: int) -> None:
+        """Load that is not measured, so that no round is the first of its kind.
+
+        Who gives few answers a second gets longer rounds, so that clients see some answers each: in a short one a
+        server that works on all requests at once would have finished none.
+        """
         self.database.vacuum(scenario)
-        self.run(scenario, connections, 1)
+        self._least_seconds = 0
+        clients = sum(part.connections or connections for part in scenario.parts)
+        if _good(self.run(scenario, connections, 1)) >= clients:
+            return
+        rate = _good(self.run(scenario, connections, 2 * seconds)) / (2 * seconds)
+        longest = _LONGEST * seconds
+        self._least_seconds = min(longest, round(_ANSWERS * clients / rate)) if rate else longest
 
     def sample(self, scenario: Scenario) -> list[Answer]:
         """The answer to the first request of each part."""
@@ -102,7 +117,7 @@ class ServerSide:
         before = self.database.stored_rows(scenario, number)
         programs = [part.program(number, connections) for part in scenario.parts]
         cpu = usage.cpu_seconds(self.server)
-        loads = load.run(self.server.url, programs, seconds)
+        loads = load.run(self.server.url, programs, max(seconds, self._least_seconds))
         cpu = usage.cpu_seconds(self.server) - cpu
         # Requests on the way when wrk ended may be answered yet.
         usage.wait_until_idle(self.server)
@@ -113,6 +128,10 @@ class ServerSide:
             _round(one, part.stored, 1000 * cpu / good if good else None, stored)
             for one, part, stored in zip(loads, scenario.parts, map(sub, after, before), strict=True)
         ]
+
+
+def _good(rounds: Sequence[Round]) -> int:
+    return sum(one.good for one in rounds)
 
 
 def _round(one: load.Load, stored: Stored | None, cpu_ms: float | None, stored_rows: int) -> Round:
@@ -156,7 +175,7 @@ class Noop:
     def takes_part(self, scenario: Scenario) -> bool:
         return len(scenario.parts) == 1 and scenario.driver is None and scenario.kind != "artifact"
 
-    def prepare(self, scenario: Scenario, connections: int) -> None:
+    def prepare(self, scenario: Scenario, connections: int, seconds: int) -> None:
         size = self._model.sample(scenario)[0].wire_size
         ask(self.server.url, "GET", f"/-/size/{size}", {}, b"")
 
@@ -193,7 +212,7 @@ class DriverAlone:
     def takes_part(self, scenario: Scenario) -> bool:
         return scenario.driver is not None
 
-    def prepare(self, scenario: Scenario, connections: int) -> None:
+    def prepare(self, scenario: Scenario, connections: int, seconds: int) -> None:
         """Finds how many connections do best, when rows of all clients may be put together."""
         self._database.vacuum(scenario)
         if not self._coalescing:
@@ -247,7 +266,7 @@ class SdkAlone:
     def takes_part(self, scenario: Scenario) -> bool:
         return scenario.kind == "artifact"
 
-    def prepare(self, scenario: Scenario, connections: int) -> None:
+    def prepare(self, scenario: Scenario, connections: int, seconds: int) -> None:
         self.run(scenario, connections, 1)
 
     def run(self, scenario: Scenario, connections: int, seconds: int) -> list[Round]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from time import monotonic, sleep
+from time import sleep
 
 from bench import seed, usage
 from bench.contestants import Contestant, Database, DriverAlone, Noop, SdkAlone, ServerSide
@@ -56,11 +56,18 @@ class Deployment:
         self._databases = Databases(folder, lambda: postgres)
         self._template = ""
 
-    def fill(self, sizes: seed.Sizes, say: Callable[[str], None]) -> dict[str, RunIds]:
-        """Makes the database that all get copies of, and files with the ids of each kind of run."""
-        started = monotonic()
-        self._template = self.new_database(sizes)
-        say(f"seeded in {monotonic() - started:.0f} s")
+    def fill(self, sizes: seed.Sizes) -> None:
+        """Makes the database that all get copies of."""
+        self._template = self.new_database(sizes).rpartition("/")[2]
+
+    def new_database(self, sizes: seed.Sizes) -> str:
+        """A filled database; returns its URI."""
+        uri = self._databases.postgresql()
+        seed.fill(self.postgres.uri(uri.rpartition("/")[2], "postgres"), sizes)
+        return uri
+
+    def run_ids(self, sizes: seed.Sizes) -> dict[str, RunIds]:
+        """Files with the ids of each kind of run, by the names of seed.RunId."""
         counts = {
             "SEARCHED": (seed.RunId.SEARCHED, min(sizes.runs, 10_000)),
             "TRAINING": (seed.RunId.TRAINING, sizes.training),
@@ -74,15 +81,9 @@ class Deployment:
         # Each client has a run, and one to spare, as answers do not come in the order of requests.
         return runs | {"TRAINING": replace(runs["TRAINING"], per_client=2)}
 
-    def new_database(self, sizes: seed.Sizes) -> str:
-        """A filled database; returns its name."""
-        name = self._databases.postgresql().rpartition("/")[2]
-        seed.fill(self.postgres.uri(name, "postgres"), sizes)
-        return name
-
     def _ids(self, name: str, expression: str, count: int) -> RunIds:
         file = self.folder / f"runs-{name.lower()}.txt"
-        ids = seed.run_ids(self.postgres.uri(self._template), expression, count)
+        ids = seed.run_ids(self.postgres.admin_uri, expression, count)
         file.write_text("".join(f"{run}\n" for run in ids))
         return RunIds(file, count)
 
@@ -105,9 +106,10 @@ class Deployment:
         *,
         workers: int | None = None,
         settings: Mapping[str, Mapping[str, Value]] | None = None,
+        title: str = "",
     ) -> ServerProcess:
-        """A server by its name in results.py, not yet started; its artifacts lie in a bucket of its own."""
-        bucket = f"bench-{name.replace(' ', '-')}"
+        """A server by its name in results.py, not yet started; its files lie in a folder and a bucket of its own."""
+        bucket = "bench-" + "".join(letter if letter.isalnum() else "-" for letter in (title or name).lower())
         if bucket not in {each["Name"] for each in self.s3.client().list_buckets()["Buckets"]}:
             self.s3.create_bucket(bucket)
         folder = self.folder / bucket

@@ -33,8 +33,8 @@ class _Shape:
 _WITH_JOBS: Mapping[str, Mapping[str, Value]] = {"stock": {"jobs": True}}
 _ALONE: Mapping[str, Mapping[str, Value]] = {"stock": {"enabled": False}}
 _SHAPES = (
-    _Shape("stock by default: 4 workers, jobs", STOCK_DEFAULT, 4, 2),
-    _Shape("stock at its smallest: 1 worker, no jobs", STOCK, 1, 2),
+    _Shape("stock by default: 4 workers, jobs", STOCK_DEFAULT, 4, 1),
+    _Shape("stock at its smallest: 1 worker, no jobs", STOCK, 1, 1),
     _Shape("ours by default: 1 worker, stock behind with jobs", OURS, 1, 3, _WITH_JOBS),
     _Shape("ours: 1 worker, stock behind without jobs", OURS, 1, 3),
     _Shape("ours: 2 workers, stock behind without jobs", OURS, 2, 3),

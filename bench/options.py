@@ -12,6 +12,7 @@ from bench.results import DRIVER, DRIVER_COALESCING, NOOP, OURS, SDK, STOCK, STO
 from support.ours import Value
 
 _CONTESTANTS = (STOCK, STOCK_DEFAULT, OURS, DRIVER, DRIVER_COALESCING, SDK, NOOP)
+_ROWS, _LARGE = 8_000_000, 100_000_000
 _NAMES = {name.replace(" ", "-"): name for name in _CONTESTANTS}
 
 
@@ -32,7 +33,6 @@ class Options:
     large: bool
     settings: dict[str, dict[str, Value]]
     json: Path | None
-    report: bool
 
     def wants(self, name: str) -> bool:
         """Whether ``only`` lets a scenario or another part of the benchmark be measured."""
@@ -56,7 +56,7 @@ def parse(arguments: Sequence[str], description: str) -> Options:
     parser.add_argument("--seconds", type=int, default=5, help="length of one round (default 5)")
     parser.add_argument("--rounds", type=int, default=3, help="rounds of each contestant, in turns (default 3)")
     parser.add_argument("--runs", type=int, default=20_000, help="runs in the searched experiment (default 20000)")
-    parser.add_argument("--rows", type=int, default=8_000_000, help="metric rows, about (default 8000000)")
+    parser.add_argument("--rows", type=int, help=f"metric rows, about (default {_ROWS:,}; with --large {_LARGE:,})")
     parser.add_argument(
         "--only",
         action="append",
@@ -71,11 +71,7 @@ def parse(arguments: Sequence[str], description: str) -> Options:
     parser.add_argument("--workers", type=int, default=1, help="workers of ours (default 1)")
     parser.add_argument("--stock-workers", type=int, default=4, help="workers of stock with uvloop (default 4)")
     parser.add_argument("--object-mib", type=int, default=1024, help="size of the large artifact (default 1024)")
-    parser.add_argument(
-        "--large",
-        action="store_true",
-        help="measure ours on 1 M and on 100 M metric rows instead (--rows: other than 100 M)",
-    )
+    parser.add_argument("--large", action="store_true", help="ours on 1 M and on 100 M metric rows instead")
     parser.add_argument(
         "--set",
         action="append",
@@ -84,7 +80,6 @@ def parse(arguments: Sequence[str], description: str) -> Options:
         help="a setting of ours, such as logging.access=false",
     )
     parser.add_argument("--json", type=Path, help="file for all results; python -m bench.report makes the report of it")
-    parser.add_argument("--report", action="store_true", help="write docs/performance.md and its plots")
     found = parser.parse_args(arguments)
     try:
         contestants = tuple(_NAMES[name] for name in found.contestants.split(","))
@@ -95,7 +90,7 @@ def parse(arguments: Sequence[str], description: str) -> Options:
         seconds=found.seconds,
         rounds=found.rounds,
         runs=found.runs,
-        rows=found.rows,
+        rows=found.rows or (_LARGE if found.large else _ROWS),
         only=tuple(found.only),
         connections=tuple(found.connections),
         contestants=contestants,
@@ -105,7 +100,6 @@ def parse(arguments: Sequence[str], description: str) -> Options:
         large=found.large,
         settings=settings,
         json=found.json,
-        report=found.report,
     )
 
 

@@ -218,3 +218,11 @@ def run_ids(uri: str, expression: str, count: int) -> list[str]:
     with psycopg.connect(uri) as connection:
         found = _run(connection, _RUN_IDS, id=expression, count=str(count))
         return [row[0] for row in found.fetchall()]
+
+
+def count_metrics(uri: str) -> int:
+    """The number of rows in the table metrics."""
+    with psycopg.connect(uri) as connection:
+        row = connection.execute("SELECT count(*) FROM metrics").fetchone()
+    assert row is not None
+    return int(row[0])
