@@ -45,9 +45,13 @@ def _ordered(value: Any, field: str = "") -> Any:
     if isinstance(value, dict):
         unordered = _UNORDERED_DATA if field == "data" else _UNORDERED
         return {
-            name: sorted(map(json.dumps, map(_ordered, item)))
+            name: sorted(map(_ordered, item), key=_text)
             if name in unordered and isinstance(item, list)
             else _ordered(item, name)
             for name, item in value.items()
         }
     return [_ordered(item) for item in value] if isinstance(value, list) else value
+
+
+def _text(value: Any) -> str:
+    return json.dumps(value, sort_keys=True)

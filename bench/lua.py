@@ -164,7 +164,7 @@ class Uploads:
 
 def lua_text(value: str) -> str:
     """``value`` as a long string of Lua."""
-    level = next(level for level in ("", "=", "==", "===") if f"]{level}]" not in value)
+    level = next(level for level in ("", "=", "==", "===") if f"]{level}]" not in f"{value}]")
     # Lua drops a line break that follows the opening bracket.
     return f"[{level}[\n{value}]{level}]" if value.startswith("\n") else f"[{level}[{value}]{level}]"
 
