@@ -11,9 +11,9 @@ VERSITYGW := $(TOOLS)/versitygw-v1.7.0
 # The charm's integration tests run it with the real Pebble, which is built where there is Go.
 PEBBLE := $(TOOLS)/pebble-v1.32.1
 
-# An environment with the old MLflow that makes the database which the migration test migrates.
-MLFLOW_2_22 := $(TOOLS)/mlflow-2.22
-MLFLOW_2_22_REQUIREMENTS := tests/integration/requirements-mlflow-2.22.txt
+# Older MLflows that make the databases which tests upgrade, each in an environment of its own.
+RELEASES := 2.9 2.22 3.1 3.9
+RELEASE_REQUIREMENTS := server/tests/support/releases/requirements-mlflow
 
 # The oldest supported Python decides; the result holds for newer ones, amd64 and arm64.
 LOCK := $(BIN)/uv pip compile --quiet --no-config --universal --python-version 3.11 --generate-hashes \
@@ -35,7 +35,7 @@ endef
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help serve bench bench-gc wrk test test-all lint format lock reference charm image functional controller setup browser network mariadb clean
+.PHONY: help serve bench bench-gc wrk test test-all lint format lock reference charm image functional controller setup releases browser network mariadb clean
 
 help:  ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -46,7 +46,7 @@ serve: $(VENV)/.server  ## Serve http://127.0.0.1:5000, with all data below ./da
 test: setup  ## Run the fast tests (PYTEST_ARGS="server/tests/unit -k health")
 	$(BIN)/pytest -m "not slow" $(PROCESSES) $(PYTEST_ARGS)
 
-test-all: setup mariadb  ## Run all tests
+test-all: setup releases mariadb  ## Run all tests
 	$(BIN)/pytest $(PROCESSES) $(PYTEST_ARGS)
 
 lint: $(VENV)/.dev  ## Check style, format and types
@@ -63,7 +63,9 @@ lock: $(VENV)/.python  ## Compile the requirements files anew (ARGS="--upgrade" 
 	$(LOCK) $(ARGS) --output-file server/requirements.txt server/pyproject.toml
 	$(LOCK) $(ARGS) --group charm --output-file requirements.txt
 	$(LOCK) $(ARGS) --group functional --output-file requirements-functional.txt
-	$(LOCK) $(ARGS) --group mlflow-2-22 --output-file $(MLFLOW_2_22_REQUIREMENTS)
+	for release in $(RELEASES); do \
+		$(LOCK) $(ARGS) --group mlflow-$$(echo $$release | tr . -) --output-file $(RELEASE_REQUIREMENTS)-$$release.txt || exit; \
+	done
 	$(LOCK) $(ARGS) --group dev --constraint server/requirements.txt --constraint requirements.txt --output-file requirements-dev.txt
 
 reference: $(VENV)/.dev  ## Write docs/reference.md anew, from the charm's YAML files
@@ -104,7 +106,7 @@ bench: $(VENV)/.dev wrk  ## Measure against stock MLflow (ARGS="--runs 20000 --j
 bench-gc: $(VENV)/.dev  ## Measure garbage collection against stock MLflow's (ARGS="--runs 1000 --rounds 1")
 	PYTHONPATH=server/tests $(BIN)/python -m bench.gc $(ARGS)
 
-setup: $(VENV)/.dev $(VERSITYGW).tried $(PEBBLE).tried $(MLFLOW_2_22)/.installed browser network  ## Install what the tests need
+setup: $(VENV)/.dev $(VERSITYGW).tried $(PEBBLE).tried $(TOOLS)/mlflow-2.22/.installed browser network  ## Install what the tests need
 
 clean:  ## Remove what make installed and what tools cached; ./data stays
 	rm -rf $(VENV) $(TOOLS) .pytest_cache .mypy_cache .ruff_cache .hypothesis
@@ -141,11 +143,13 @@ $(VERSITYGW).tried:
 	fi
 	@touch $@
 
-$(MLFLOW_2_22)/.installed: $(MLFLOW_2_22_REQUIREMENTS) | $(VENV)/.python
-	@echo "Installing MLflow 2.22 in an environment of its own, for the migration test"
-	@$(BIN)/python -m venv --clear $(MLFLOW_2_22)
-	@$(BIN)/uv pip install --quiet --python $(MLFLOW_2_22)/bin/python --require-hashes --requirement $< \
-		|| $(MLFLOW_2_22)/bin/pip install --quiet --disable-pip-version-check --require-hashes --requirement $<
+releases: $(RELEASES:%=$(TOOLS)/mlflow-%/.installed)
+
+$(TOOLS)/mlflow-%/.installed: $(RELEASE_REQUIREMENTS)-%.txt | $(VENV)/.python
+	@echo "Installing MLflow $* in an environment of its own, for tests of migrations"
+	@$(BIN)/python -m venv --clear $(@D)
+	@$(BIN)/uv pip install --quiet --python $(@D)/bin/python --require-hashes --requirement $< \
+		|| $(@D)/bin/pip install --quiet --disable-pip-version-check --require-hashes --requirement $<
 	@touch $@
 
 # Not by `go install`, which asks for a list of versions that not every module proxy has.

@@ -22,7 +22,11 @@ from tests.unit.project_files import ROOT, endpoints, load, make_targets, requir
 import tracking_server
 
 YAML_FILES = ("charmcraft.yaml", "metadata.yaml", "config.yaml", "actions.yaml")
-REQUIREMENTS = sorted(path.name for path in ROOT.glob("requirements*.txt"))
+REQUIREMENTS = sorted(
+    str(path.relative_to(ROOT))
+    for folder in (ROOT, ROOT / "server", ROOT / "server/tests/support/releases")
+    for path in folder.glob("requirements*.txt")
+)
 # Their charms may be many at a time; every other requirer endpoint has one at the other end.
 SEVERAL = {"receive-ca-cert", "logging"}
 

