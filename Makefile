@@ -24,8 +24,8 @@ CODE := $(wildcard conftest.py server/src server/tests src lib tests tools bench
 # Where `make image` puts the image: the registry add-on of MicroK8s. bundle.yaml names it too.
 IMAGE ?= localhost:32000/mlflow-tracking-server
 PYTEST_ARGS ?=
-# Tests that share servers stay in one process, which starts them once (conftest.py).
-PROCESSES ?= --numprocesses 2 --dist loadgroup
+# Tests that share servers stay in one process, which starts them once (conftest.py). Three, as tests wait a lot.
+PROCESSES ?= --numprocesses 3 --dist loadgroup --no-loadscope-reorder
 
 # uv is quick; pip stands in for it where only pip's settings name a package mirror.
 define install
@@ -35,7 +35,7 @@ endef
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help serve bench bench-gc wrk test test-all lint format lock reference charm image functional controller setup releases browser network mariadb clean
+.PHONY: help serve bench bench-report bench-gc wrk test test-all lint format lock reference charm image functional controller setup releases browser network mariadb clean
 
 help:  ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -100,8 +100,11 @@ $(VENV)/.functional: $(VENV)/.python requirements-functional.txt
 	@$(VENV)/functional/bin/pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements-functional.txt
 	@touch $@
 
-bench: $(VENV)/.dev wrk  ## Measure against stock MLflow (ARGS="--runs 20000 --json results.json")
+bench: $(VENV)/.dev $(VERSITYGW).tried wrk browser  ## Measure against stock MLflow (ARGS="--json results.json")
 	PYTHONPATH=server/tests $(BIN)/python -m bench $(ARGS)
+
+bench-report: $(VENV)/.dev  ## Write docs/performance.md and its plots from results (ARGS="results.json")
+	PYTHONPATH=server/tests $(BIN)/python -m bench.report $(ARGS)
 
 bench-gc: $(VENV)/.dev  ## Measure garbage collection against stock MLflow's (ARGS="--runs 1000 --rounds 1")
 	PYTHONPATH=server/tests $(BIN)/python -m bench.gc $(ARGS)

@@ -15,7 +15,7 @@ import requests
 import sqlalchemy as sa
 
 from support.databases import Dialect
-from support.fixtures import DIALECTS, Starter
+from support.fixtures import Starter
 from support.ours import TrackingServer
 from tracking_server.exit_codes import ExitCode
 from tracking_server.store.lock_names import SERVING_KEY, UPGRADE_KEY, serving_lock_file, upgrade_lock_file
@@ -46,7 +46,7 @@ def make(folder: Path, uri: str) -> TrackingServer:
     return TrackingServer(folder, database_uri=uri, artifacts_destination=str(folder / "artifacts"), settings=settings)
 
 
-@pytest.mark.parametrize("dialect", DIALECTS)
+@pytest.mark.parametrize("dialect", ["postgresql", pytest.param("sqlite", marks=pytest.mark.slow)])
 def test_two_upgrades_do_not_run_together(
     dialect: Dialect, old_databases: OldDatabases, database_at: DatabaseAt
 ) -> None:

@@ -132,7 +132,7 @@ def test_large_tables_make_writers_wait() -> None:
     assert not large.online
 
 
-@pytest.mark.parametrize("dialect", DIALECTS)
+@pytest.mark.parametrize("dialect", ["postgresql", pytest.param("sqlite", marks=pytest.mark.slow)])
 def test_the_planned_sql_run_by_hand_makes_the_same_schema(
     dialect: Dialect, old_databases: OldDatabases, database_at: DatabaseAt
 ) -> None:

@@ -23,7 +23,13 @@ NAMED_AND_OLD = ["--older-than", "30d", "--experiment-ids", "2", "--run-ids", ev
 
 @pytest.mark.parametrize("dialect", ["sqlite", "postgresql"])
 @pytest.mark.parametrize(
-    "arguments", [ALL, OLD_ONLY, NAMED, NAMED_AND_OLD], ids=["all", "old", "named", "named and old"]
+    "arguments",
+    [
+        pytest.param(ALL, id="all"),
+        pytest.param(OLD_ONLY, id="old", marks=pytest.mark.slow),
+        pytest.param(NAMED, id="named", marks=pytest.mark.slow),
+        pytest.param(NAMED_AND_OLD, id="named and old"),
+    ],
 )
 def test_leaves_what_stock_leaves(
     databases: Databases, dialect: Dialect, arguments: Sequence[str], artifacts: Path, tmp_path: Path

@@ -144,7 +144,14 @@ async def test_the_client_is_who_the_door_says(stock: Stock) -> None:
     assert near.status != 403
 
 
-@pytest.mark.parametrize("victim", [0, 1, 2], ids=["guard", "mlflow", "server"])
+@pytest.mark.parametrize(
+    "victim",
+    [
+        pytest.param(0, id="guard", marks=pytest.mark.slow),
+        pytest.param(1, id="mlflow", marks=pytest.mark.slow),
+        pytest.param(2, id="server"),
+    ],
+)
 async def test_stock_killed_comes_back_and_leaves_nothing(stock: Stock, victim: int) -> None:
     await stock.forwarder.forward(request(target=b"/version"))
     before = stock.processes()
