@@ -13,7 +13,7 @@ from typing import Any
 import pymysql
 
 from support.databases import upgrade_with_mlflow
-from support.processes import LOCALHOST, ServerProcess
+from support.processes import LOCALHOST, ServerProcess, plain_environment
 
 
 class MariaDbServer(ServerProcess):
@@ -34,7 +34,9 @@ class MariaDbServer(ServerProcess):
                 shutil.chown(each, self.user)
             options.append(f"--user={self.user}")
         installer = str(shutil.which("mariadb-install-db"))
-        subprocess.run([installer, "--no-defaults", *options], check=True, capture_output=True)
+        # Our own folder for temporary files may be closed to that user, too.
+        environment = plain_environment({"TMPDIR": str(self._data)})
+        subprocess.run([installer, "--no-defaults", *options], env=environment, check=True, capture_output=True)
 
     def command(self) -> Sequence[str | Path]:
         return [
