@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 import yaml
+from tests.integration.providers import PostgreSQL, S3Integrator
+from tests.integration.secrecy import Watch
 from tests.standin.charm_files import CharmFiles
 from tests.standin.juju import Juju
 from tests.standin.model import ConfigValue
@@ -114,6 +116,31 @@ def postgres(network: Network) -> Iterator[PostgresServer]:
 def s3(network: Network, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
     with S3Server(requires("s3"), tmp_path_factory.mktemp("s3"), network.address) as server:
         yield server
+
+
+@pytest.fixture(scope="module")
+def database(juju: Juju, postgres: PostgresServer) -> PostgreSQL:
+    """The application postgresql, which hands databases of ``postgres`` out."""
+    player = PostgreSQL(postgres)
+    juju.play(player, "postgresql")
+    return player
+
+
+@pytest.fixture(scope="module")
+def bucket(juju: Juju, s3: S3Server) -> S3Integrator:
+    """The application s3-integrator, with an empty bucket of ``s3``."""
+    s3.create_bucket("mlflow")
+    player = S3Integrator(s3, "mlflow")
+    juju.play(player, "s3-integrator")
+    return player
+
+
+@pytest.fixture(scope="module")
+def watch() -> Iterator[Watch]:
+    """Sees the arguments of all processes from now on."""
+    watch = Watch()
+    with watch.watching():
+        yield watch
 
 
 @pytest.hookimpl(wrapper=True)

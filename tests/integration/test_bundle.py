@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import socket
-from collections.abc import Iterator
 
 import psycopg
 import pytest
@@ -58,26 +57,15 @@ class Deployment:
 
 
 @pytest.fixture(scope="module")
-def watch() -> Iterator[Watch]:
-    watch = Watch()
-    with watch.watching():
-        yield watch
-
-
-@pytest.fixture(scope="module")
-def deployed(juju: Juju, charm: CharmFiles, postgres: PostgresServer, s3: S3Server, watch: Watch) -> Deployment:
+def deployed(juju: Juju, charm: CharmFiles, database: PostgreSQL, bucket: S3Integrator, watch: Watch) -> Deployment:
     """Deployed and integrated at once, as ``juju deploy ./bundle.yaml --trust`` does."""
-    s3.create_bucket("mlflow")
-    deployment = Deployment(juju, PostgreSQL(postgres), S3Integrator(s3, "mlflow"))
-    juju.play(deployment.database, "postgresql")
-    juju.play(deployment.bucket, "s3-integrator")
     # The first unit's pod comes up when all is related already.
     juju.deploy(charm, APP, units=0, trust=True, config=LEAN)
     juju.integrate(f"{APP}:database", "postgresql:database")
     juju.integrate(f"{APP}:object-storage", "s3-integrator:s3-credentials")
     juju.add_unit(APP)
     juju.wait(lambda: str(juju.status(FIRST)) == "active")
-    return deployment
+    return Deployment(juju, database, bucket)
 
 
 def test_it_serves_from_the_integrations(deployed: Deployment) -> None:

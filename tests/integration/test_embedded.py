@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import psycopg
 import pytest
 from tests.integration import team
@@ -16,7 +14,6 @@ from tests.standin.charm_files import CharmFiles
 from tests.standin.juju import Juju
 from tests.unit.kubernetes_api import KubernetesApi
 
-from support.postgres import PostgresServer
 from support.s3 import S3Server
 
 UNIT = f"{APP}/0"
@@ -25,33 +22,11 @@ _WRITING_REQUESTS = ("POST /v1/layers", "POST /v1/services", "POST /v1/checks", 
 
 
 @pytest.fixture(scope="module")
-def watch() -> Iterator[Watch]:
-    watch = Watch()
-    with watch.watching():
-        yield watch
-
-
-@pytest.fixture(scope="module")
 def alone(juju: Juju, charm: CharmFiles, watch: Watch) -> Logged:
     """Our charm, deployed without --trust and related to nothing, with a run in it."""
     juju.deploy(charm, APP)
     juju.wait_for(APP, "active")
     return team.log_run(_address(juju), "logged alone")
-
-
-@pytest.fixture(scope="module")
-def database(juju: Juju, postgres: PostgresServer) -> PostgreSQL:
-    player = PostgreSQL(postgres)
-    juju.play(player, "postgresql")
-    return player
-
-
-@pytest.fixture(scope="module")
-def bucket(juju: Juju, s3: S3Server) -> S3Integrator:
-    s3.create_bucket("mlflow")
-    player = S3Integrator(s3, "mlflow")
-    juju.play(player, "s3-integrator")
-    return player
 
 
 def test_it_serves_and_says_how(juju: Juju, alone: Logged) -> None:

@@ -16,7 +16,6 @@ from tests.standin.juju import Juju
 from support.postgres import PostgresServer
 from support.processes import plain_environment
 from support.requirements import requires
-from support.s3 import S3Server
 
 UNIT = f"{APP}/0"
 
@@ -48,12 +47,8 @@ def old_run(postgres: PostgresServer) -> str:
 
 
 @pytest.fixture(scope="module")
-def deployed(juju: Juju, charm: CharmFiles, postgres: PostgresServer, s3: S3Server, old_run: str) -> PostgreSQL:
+def deployed(juju: Juju, charm: CharmFiles, database: PostgreSQL, bucket: S3Integrator, old_run: str) -> PostgreSQL:
     """Deployed on the old database."""
-    s3.create_bucket("mlflow")
-    database = PostgreSQL(postgres)
-    juju.play(database, "postgresql")
-    juju.play(S3Integrator(s3, "mlflow"), "s3-integrator")
     juju.deploy(charm, APP, units=0, config=LEAN)
     juju.integrate(f"{APP}:database", "postgresql:database")
     juju.integrate(f"{APP}:object-storage", "s3-integrator:s3-credentials")
