@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import signal
 import sys
 import tempfile
 import time
@@ -27,6 +28,8 @@ def main(arguments: Sequence[str]) -> int:
     assert __doc__ is not None
     options = parse(arguments, __doc__)
     load.find_wrk()
+    # Ends as by an interrupt: with the servers stopped and their files removed.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     choices = Choices(options.stock_workers, options.workers, options.contestants, options.settings)
     started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="bench-") as folder, deployment(Path(folder), choices) as deployed:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from operator import sub
 from pathlib import Path
@@ -23,6 +24,7 @@ from support.s3 import S3Server
 # A slow server's rounds are as long as it takes to give each client so many answers, but no longer than so many times.
 _ANSWERS = 4
 _LONGEST = 6
+_DRAINING_SECONDS = 10
 
 _BENCH = Path(__file__).resolve().parent.parent
 
@@ -58,6 +60,15 @@ class Database:
         """What autovacuum would do in time, so that it does not do it in a round."""
         if scenario.kind in ("write", "mixed"):
             self._run("VACUUM (ANALYZE) metrics", "VACUUM (ANALYZE) latest_metrics")
+
+    def is_quiet(self) -> bool:
+        """Whether no client's connection is at work or in a transaction."""
+        with psycopg.connect(self.uri) as connection:
+            row = connection.execute(
+                "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND state <> 'idle'"
+                " AND backend_type = 'client backend' AND pid <> pg_backend_pid()"
+            ).fetchone()
+        return row == (0,)
 
     def _run(self, *statements: str) -> None:
         with psycopg.connect(self.uri, autocommit=True) as connection:
@@ -119,8 +130,7 @@ class ServerSide:
         cpu = usage.cpu_seconds(self.server)
         loads = load.run(self.server.url, programs, max(seconds, self._least_seconds))
         cpu = usage.cpu_seconds(self.server) - cpu
-        # Requests on the way when wrk ended may be answered yet.
-        usage.wait_until_idle(self.server)
+        self._drain()
         self.database.number += max(one.requests for one in loads) + 2 * connections
         after = self.database.stored_rows(scenario, number)
         good = sum(one.requests - one.bad_status for one in loads)
@@ -128,6 +138,19 @@ class ServerSide:
             _round(one, part.stored, 1000 * cpu / good if good else None, stored)
             for one, part, stored in zip(loads, scenario.parts, map(sub, after, before), strict=True)
         ]
+
+    def _drain(self) -> None:
+        """Waits for requests that were on the way when wrk ended. Who does not get done with them is started anew.
+
+        Overrun, stock's threads wait for each other's database connections, 30 s long, again and again.
+        """
+        deadline = time.monotonic() + _DRAINING_SECONDS
+        while not (usage.is_idle(self.server) and self.database.is_quiet()):
+            if time.monotonic() > deadline:
+                self.server.kill()
+                self.server.start()
+                usage.wait_until_idle(self.server)
+                return
 
 
 def _good(rounds: Sequence[Round]) -> int:

@@ -16,6 +16,7 @@ from typing import Any, Literal
 import asyncpg
 import msgspec
 import uvloop
+from asyncpg.prepared_stmt import PreparedStatement
 
 _METRICS = """
 WITH history AS (
@@ -71,16 +72,17 @@ class _Writer:
     def number(self) -> int:
         return self._number
 
-    async def write(self, connection: asyncpg.Connection[Any], runs: list[str], deadline: float) -> None:
-        """Statements on one connection until ``deadline``; ``runs`` belong to it alone."""
+    async def write(self, statement: PreparedStatement[Any], runs: list[str], deadline: float) -> None:
+        """Runs a connection's statement until ``deadline``, once at least; ``runs`` belong to it alone."""
         task = self._task
-        statement = await connection.prepare(_METRICS if task.table == "metrics" else _PARAMS)
         # Of more runs than one statement writes to, each has its turn.
         groups = [runs[start : start + task.together] for start in range(0, len(runs), task.together)]
         groups = [group for group in groups if len(group) == task.together]
         columns = [self._columns(group) for group in groups[:64]] if task.table == "metrics" else []
         turn = 0
-        while time.perf_counter() < deadline and (task.table == "metrics" or turn < len(groups)):
+        while turn == 0 or time.perf_counter() < deadline:
+            if task.table == "params" and turn == len(groups):
+                return
             started = time.perf_counter()
             if task.table == "metrics":
                 run_ids, keys, false = columns[turn % len(columns)]
@@ -114,11 +116,11 @@ async def _run(task: Task) -> Outcome:
     connections = [await asyncpg.connect(task.uri) for _ in range(clients)]
     # No two connections write to one run, so that none waits for another's lock.
     shares = [sorted(task.runs)[number::clients] for number in range(clients)]
+    text = _METRICS if task.table == "metrics" else _PARAMS
+    statements = [await connection.prepare(text) for connection in connections]
     cpu, started = time.process_time(), time.perf_counter()
     deadline = started + task.seconds
-    await asyncio.gather(
-        *(writer.write(each, share, deadline) for each, share in zip(connections, shares, strict=True))
-    )
+    await asyncio.gather(*(writer.write(each, share, deadline) for each, share in zip(statements, shares, strict=True)))
     seconds, cpu = time.perf_counter() - started, time.process_time() - cpu
     for connection in connections:
         await connection.close()

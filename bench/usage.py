@@ -58,16 +58,18 @@ def _each(server: ServerProcess, ask: Callable[[psutil.Process], _T]) -> list[_T
     raise RuntimeError(f"the processes of {server.name} come and go too quickly to be measured")
 
 
-def wait_until_idle(server: ServerProcess, seconds: float = 90.0) -> None:
-    """Returns when the server uses less than a twentieth of a core: what clients gave up is done by then."""
-    deadline = time.monotonic() + seconds
+def is_idle(server: ServerProcess) -> bool:
+    """Whether the server takes less than a twentieth of a core, seen for 0.4 s."""
     before = cpu_seconds(server)
-    while time.monotonic() < deadline:
-        time.sleep(0.4)
-        now = cpu_seconds(server)
-        if now - before < 0.02:
-            return
-        before = now
+    time.sleep(0.4)
+    return cpu_seconds(server) - before <= 0.02
+
+
+def wait_until_idle(server: ServerProcess, seconds: float = 90.0) -> None:
+    """Returns when the server is idle, such as when it has started, or after ``seconds``."""
+    deadline = time.monotonic() + seconds
+    while not is_idle(server) and time.monotonic() < deadline:
+        pass
 
 
 class Peak:
