@@ -6,7 +6,7 @@ import json
 import math
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from mlflow.store.db.utils import _get_alembic_config
 from support.databases import Dialect, upgrade_with_mlflow
 from support.fixtures import DIALECTS, Starter
 from support.ours import TrackingServer
-from support.processes import plain_environment
+from support.processes import LOCALHOST, ServerProcess, http_status, plain_environment
 from support.requirements import Need, requires
 from support.stock import StockServer
 from tracking_server.exit_codes import ExitCode
@@ -68,9 +68,7 @@ def test_what_a_release_stored_is_read_after_the_upgrade(
     python = requires(release.need) if release.need else Path(sys.executable)
     database = database_at(old_databases.empty(dialect))
     artifacts = str(tmp_path / "artifacts")
-    with StockServer(
-        tmp_path / "old", backend_store_uri=database.uri, artifacts_destination=artifacts, python=python
-    ) as old:
+    with _own_server(name, python, tmp_path / "old", database.uri, artifacts) as old:
         stored = _run(python, "write", database.uri, str(tmp_path / "direct"), old.url)
     assert {kind: len(found) for kind, found in stored.items() if found} == release.content
     by_stock = old_databases.copy(database.uri)
@@ -93,6 +91,39 @@ def test_what_a_release_stored_is_read_after_the_upgrade(
         assert found[kind] == content
     for experiment in release_content.EXPERIMENTS:
         _assert_is_what_was_written(found, experiment)
+
+
+class _Server29(ServerProcess):
+    """What ``mlflow server`` starts in MLflow 2.9, whose command line Python 3.12 cannot load."""
+
+    name = "mlflow-2.9"
+
+    def __init__(self, folder: Path, python: Path, variables: Mapping[str, str]) -> None:
+        super().__init__(folder)
+        self._python = python
+        self._variables = variables
+
+    def command(self) -> Sequence[str | Path]:
+        return [self._python, "-m", "gunicorn", "--bind", f"{LOCALHOST}:{self.port}", "mlflow.server:app"]
+
+    def environment(self) -> Mapping[str, str]:
+        return plain_environment(self._variables)
+
+    def is_ready(self) -> bool:
+        return http_status(self.port, "/health") == 200
+
+
+def _own_server(name: str, python: Path, folder: Path, database_uri: str, artifacts: str) -> ServerProcess:
+    """The release's tracking server, not started yet, which takes artifacts too."""
+    if name != "2.9":
+        return StockServer(folder, backend_store_uri=database_uri, artifacts_destination=artifacts, python=python)
+    variables = {
+        "_MLFLOW_SERVER_FILE_STORE": database_uri,
+        "_MLFLOW_SERVER_ARTIFACT_ROOT": "mlflow-artifacts:/",
+        "_MLFLOW_SERVER_ARTIFACT_DESTINATION": artifacts,
+        "_MLFLOW_SERVER_SERVE_ARTIFACTS": "true",
+    }
+    return _Server29(folder, python, variables)
 
 
 def _run(python: Path, *arguments: str) -> dict[str, Any]:
