@@ -75,7 +75,7 @@ def upgrade_to(uri: str, revision: str) -> None:
 
 
 def upgrade_with_stock(uri: str) -> None:
-    """What ``mlflow db upgrade`` does."""
+    """What ``mlflow db upgrade`` does, without the seconds that the command takes to start."""
     _upgrade_db(engine_of(uri))
 
 
