@@ -27,6 +27,8 @@ def describe(postgres_uri: str) -> dict[str, str]:
         "commit": _output("git", "-C", str(REPOSITORY), "describe", "--always", "--dirty") or "unknown",
         "processor": _processor(),
         "cores": str(psutil.cpu_count()),
+        # What else ran: figures of a busy machine are worth little.
+        "load before": f"{psutil.getloadavg()[0]:.1f}",
         "memory": f"{psutil.virtual_memory().total / 2**30:.0f} GiB",
         "kernel": f"{platform.system()} {platform.release()}",
         "Python": platform.python_version(),
