@@ -130,19 +130,20 @@ class ServerSide:
         cpu = usage.cpu_seconds(self.server)
         loads = load.run(self.server.url, programs, max(seconds, self._least_seconds))
         cpu = usage.cpu_seconds(self.server) - cpu
-        self._drain()
+        got_done = self._drain()
         self.database.number += max(one.requests for one in loads) + 2 * connections
         after = self.database.stored_rows(scenario, number)
         good = sum(one.requests - one.bad_status for one in loads)
         return [
-            _round(one, part.stored, 1000 * cpu / good if good else None, stored)
+            _round(one, part.stored, 1000 * cpu / good if good else None, stored, got_done)
             for one, part, stored in zip(loads, scenario.parts, map(sub, after, before), strict=True)
         ]
 
-    def _drain(self) -> None:
+    def _drain(self) -> bool:
         """Waits for requests that were on the way when wrk ended. Who does not get done with them is started anew.
 
-        Overrun, stock's threads wait for each other's database connections, 30 s long, again and again.
+        Returns whether it got done. Overrun, stock's threads wait for each other's database connections, 30 s long,
+        again and again.
         """
         deadline = time.monotonic() + _DRAINING_SECONDS
         while not (usage.is_idle(self.server) and self.database.is_quiet()):
@@ -150,14 +151,17 @@ class ServerSide:
                 self.server.kill()
                 self.server.start()
                 usage.wait_until_idle(self.server)
-                return
+                return False
+        return True
 
 
 def _good(rounds: Sequence[Round]) -> int:
     return sum(one.good for one in rounds)
 
 
-def _round(one: load.Load, stored: Stored | None, cpu_ms: float | None, stored_rows: int) -> Round:
+def _round(
+    one: load.Load, stored: Stored | None, cpu_ms: float | None, stored_rows: int, got_done: bool = True
+) -> Round:
     good = one.requests - one.bad_status
     acknowledged, problems = 0, []
     if stored is not None:
@@ -168,6 +172,8 @@ def _round(one: load.Load, stored: Stored | None, cpu_ms: float | None, stored_r
         problems.append(f"{one.bad_status} of {one.requests} answers not 2xx")
     if one.socket_errors:
         problems.append(f"{one.socket_errors} connections lost or answers later than 30 s")
+    if not got_done:
+        problems.append(f"still at work {_DRAINING_SECONDS} s after the round, and started anew")
     if not good:
         problems.append("no good answer")
     return Round(
