@@ -53,7 +53,7 @@ class Options:
 def parse(arguments: Sequence[str], description: str) -> Options:
     """Ends the program, as argparse does, for what it does not understand."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=description)
-    parser.add_argument("--seconds", type=int, default=4, help="length of one round (default 4)")
+    parser.add_argument("--seconds", type=int, default=3, help="length of one round (default 3)")
     parser.add_argument("--rounds", type=int, default=3, help="rounds of each contestant, in turns (default 3)")
     parser.add_argument("--runs", type=int, default=20_000, help="runs in the searched experiment (default 20000)")
     parser.add_argument("--rows", type=int, help=f"metric rows, about (default {_ROWS:,}; with --large {_LARGE:,})")

@@ -114,12 +114,10 @@ def _reads(runs: Mapping[str, RunIds]) -> list[Scenario]:
             "search experiments",
             _post("experiments/search", {"max_results": 100, "order_by": ["last_update_time DESC"]}),
             8,
-            64,
         ),
         _read(
             "metric history of 25,000",
             _get("metrics/get-history", run_id=RUN, metric_key="loss", runs=runs["HISTORY"]),
-            1,
             8,
         ),
         _read("bulk-interval on 10 runs", _interval(runs["CURVE"]), 8),
@@ -185,7 +183,7 @@ def _writes(runs: Mapping[str, RunIds]) -> list[Scenario]:
                 connections,
                 DriverLoad("metrics", count),
             )
-            for count, connections in ((10, (8, 64)), (100, (1, 8, 64, 256)), (1000, (1, 8)))
+            for count, connections in ((10, (8, 64)), (100, (1, 8, 64, 256)), (1000, (8,)))
         ),
         Scenario(
             "log-batch of 100 params",
@@ -199,7 +197,7 @@ def _writes(runs: Mapping[str, RunIds]) -> list[Scenario]:
             "create run",
             "write",
             (Part(_post("runs/create", created), stored=Stored(_NEW_RUNS, 1)),),
-            (1, 8, 64),
+            (8, 64),
             clean=_FORGET_RUNS,
         ),
         Scenario("update run", "write", (Part(_post("runs/update", updated, runs=training)),), (8, 64)),
