@@ -11,7 +11,6 @@ import itertools
 import json
 import os
 import statistics
-import subprocess
 import sys
 import tempfile
 import threading
@@ -24,6 +23,7 @@ from pathlib import Path
 import psycopg
 
 from support.databases import Databases
+from support.measured import run_measured
 from support.postgres import PostgresServer
 from support.processes import plain_environment
 from support.requirements import find_postgresql, requires
@@ -138,20 +138,15 @@ class Trainer(threading.Thread):
         return self.longest
 
 
-def measure(command: Sequence[str], environment: Mapping[str, str], log: Path, uri: str) -> Round:
+def measure(command: Sequence[str], environment: Mapping[str, str], uri: str) -> Round:
     """Runs a command to its end while a trainer logs. Raises RuntimeError when it fails."""
     trainer = Trainer(uri)
     trainer.start()
-    began = time.monotonic()
-    with log.open("wb") as output:
-        process = subprocess.Popen(command, env=dict(environment), stdout=output, stderr=subprocess.STDOUT)
-        _, status, usage = os.wait4(process.pid, 0)
-    seconds = time.monotonic() - began
-    process.returncode = os.waitstatus_to_exitcode(status)
+    done = run_measured(command, environment)
     longest = trainer.stop()
-    if process.returncode:
-        raise RuntimeError(f"{command[:3]} ended with {process.returncode}:\n{log.read_text()[-2000:]}")
-    return Round(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, 1000 * longest)
+    if done.code:
+        raise RuntimeError(f"{command[:3]} ended with {done.code}:\n{done.output[-2000:]}")
+    return Round(done.seconds, done.cpu_seconds, done.peak_mib, 1000 * longest)
 
 
 def write_objects(bucket: Path, run_ids: Sequence[str], artifacts: int) -> None:
@@ -173,7 +168,6 @@ class Bench:
     """The servers, and the programs with their settings."""
 
     def __init__(self, folder: Path, postgres: PostgresServer, s3: S3Server) -> None:
-        self._folder = folder
         self._postgres = postgres
         self._s3 = s3
         self._databases = Databases(folder, lambda: postgres)
@@ -190,7 +184,7 @@ class Bench:
             for name in programs:
                 uri = self._postgres.create_database(f"copy_{name}", template=template.rpartition("/")[2])
                 write_objects(self._bucket, run_ids, scenario.artifacts)
-                found[name].append(measure(*self._command(name, uri), self._folder / f"{name}.log", uri))
+                found[name].append(measure(*self._command(name, uri), uri))
                 self._check(uri, scenario)
                 self._postgres.drop_database(f"copy_{name}")
         self._databases.drop(template)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import threading
 import time
 from abc import abstractmethod
@@ -20,6 +18,7 @@ from maintenance.gc import everything
 from maintenance.gc.running import Gc
 from support.databases import Databases
 from support.fixtures import Starter
+from support.measured import run_measured
 from support.ours import TrackingServer
 from support.postgres import PostgresServer
 from support.processes import plain_environment
@@ -42,14 +41,6 @@ _OLDEST_TRANSACTION = """
 # What an INSERT of a metric needs of its run: here of the run whose turn it is to go.
 _LOCK_NEXT = """
     SELECT run_uuid FROM runs WHERE lifecycle_stage = 'deleted' ORDER BY run_uuid LIMIT 1 FOR KEY SHARE"""
-
-# Linux counts to a process's peak what its parent held when it was started: the parent has to be a small one.
-_MEASURE = """
-import os, subprocess, sys
-_, status, usage = os.wait4(subprocess.Popen(sys.argv[1:]).pid, 0)
-print(usage.ru_maxrss)
-sys.exit(os.waitstatus_to_exitcode(status))
-"""
 
 
 class _Looping(threading.Thread):
@@ -177,20 +168,17 @@ def test_trainers_go_on(durable_postgres: PostgresServer, s3_server: S3Server, s
         for thread in (*trainers, follower, observer):
             thread.start()
             ending.callback(thread.end)
-        began = time.monotonic()
-        measured = [sys.executable, "-c", _MEASURE, *gc.command()]
-        done = subprocess.run(measured, env=plain_environment(), capture_output=True, text=True, check=False)
-        seconds = time.monotonic() - began
+        done = run_measured(gc.command(), plain_environment())
 
-    assert done.returncode == 0, done.stderr
-    peak = int(done.stdout.splitlines()[-1]) / 1024
+    assert done.code == 0, done.output
     turns = sum(trainer.turns for trainer in trainers)
     slowest = max(trainer.longest for trainer in trainers)
-    print(f"gc: {seconds:.1f} s, {peak:.0f} MiB, {observer.seen} looks at locks: {observer.oldest:.3f} s old at most")
+    print(f"gc: {done.seconds:.1f} s, {done.peak_mib:.0f} MiB")
+    print(f"{observer.seen} looks at locks: {observer.oldest:.3f} s old at most")
     print(f"longest turns: observer {observer.longest:.3f}, follower {follower.longest:.3f}, trainers {slowest:.3f} s")
     assert observer.oldest < LONGEST_SECONDS
     assert "lock timeout" not in durable_postgres.logs()
-    assert peak <= LARGEST_MIB
+    assert done.peak_mib <= LARGEST_MIB
     # They were there, and in its way.
     assert observer.seen > 100
     assert min(trainer.turns for trainer in trainers) > 20
