@@ -122,6 +122,7 @@ def logged_models_page(
             f"ORDER BY {', '.join(_ordering(builder, order_by))}",
             builder.window(max_results, offset),
         ),
+        planned_anew=bool(conditions),
     )
     return LoggedModelsPlan(
         query, arguments, max_results, offset, tuple(experiment_ids), filter_string, tuple(order_by)

@@ -103,6 +103,8 @@ def runs_page(
             f"ORDER BY {', '.join(ordering)}",
             builder.window(max_results, offset),
         ),
+        # Some keys have a row in every run, others in few.
+        planned_anew=bool(conditions or joins),
     )
     return SearchPlan(query, arguments, max_results, offset)
 

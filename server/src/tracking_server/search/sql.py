@@ -138,9 +138,12 @@ class StatementBuilder:
         raise bad_request(message) if self.postgresql else invalid_parameter(message)
 
 
-def statement(name: str, builder: StatementBuilder, parts: Iterable[str]) -> tuple[Query, tuple[object, ...]]:
+def statement(
+    name: str, builder: StatementBuilder, parts: Iterable[str], *, planned_anew: bool = False
+) -> tuple[Query, tuple[object, ...]]:
     """The finished query (its parts one per line) and its arguments."""
-    return Query.build(name, "\n".join(part for part in parts if part)), tuple(builder.arguments)
+    text = "\n".join(part for part in parts if part)
+    return Query.build(name, text, planned_anew=planned_anew), tuple(builder.arguments)
 
 
 def where(conditions: Sequence[str]) -> str:

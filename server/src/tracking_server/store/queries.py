@@ -17,16 +17,21 @@ _PLACEHOLDER = re.compile(r"\$(\d+)")
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """One statement under its name (which labels its metrics), in both dialects."""
+    """One statement under its name (which labels its metrics), in both dialects.
+
+    PostgreSQL keeps the plan of a statement that it ran some times; ``planned_anew`` is for one whose best plan
+    depends on its arguments.
+    """
 
     name: str
     postgresql: str
     sqlite: str
+    planned_anew: bool = False
 
     @classmethod
-    def build(cls, name: str, sql: str) -> Query:
+    def build(cls, name: str, sql: str, *, planned_anew: bool = False) -> Query:
         """A statement built at run time, with ``$1`` placeholders, for whichever database it was built for."""
-        return cls(name, sql, _PLACEHOLDER.sub(r"?\1", sql))
+        return cls(name, sql, _PLACEHOLDER.sub(r"?\1", sql), planned_anew)
 
 
 class QueryFile:

@@ -34,7 +34,12 @@ class _LatestMetric(msgspec.Struct):
 def _of_page(name: str, page: Query) -> Query:
     runs = _QUERIES["runs_of_page"]
     numbered = "WITH page AS (SELECT run_uuid, row_number() OVER () AS position FROM ({}) AS found) {}"
-    return Query(name, numbered.format(page.postgresql, runs.postgresql), numbered.format(page.sqlite, runs.sqlite))
+    return Query(
+        name,
+        numbered.format(page.postgresql, runs.postgresql),
+        numbered.format(page.sqlite, runs.sqlite),
+        page.planned_anew,
+    )
 
 
 _ONE_RUN = _of_page("get_run", Query.build("one_run_id", "SELECT run_uuid FROM runs WHERE run_uuid = $1"))

@@ -18,6 +18,7 @@ from tracking_server.settings_database import DatabaseUri
 from tracking_server.store import metrics, run_reads
 from tracking_server.store.connect import open_database
 from tracking_server.store.database import Database, Dialect
+from tracking_server.store.queries import Query
 from tracking_server.store.run_log import LogEntry, RunLog, metric_row
 
 _TABLES = ("runs", "metrics", "latest_metrics", "params", "tags", "inputs", "datasets")
@@ -100,6 +101,23 @@ async def test_no_table_is_read_whole(uri: str, operation: Callable[[Database], 
     await operation(database)
     await database.close()
     assert await asyncio.to_thread(_scanned_whole, uri) == before
+
+
+_KEPT_PLANS = Query.build(
+    "kept_plans", "SELECT array_agg(left(statement, 200)) FROM pg_prepared_statements WHERE generic_plans > 0"
+)
+
+
+@pytest.mark.parametrize(("operation", "kept"), [("get run", 1), ("search runs", 1), ("search runs by values", 0)])
+async def test_searches_by_values_are_planned_for_these_values(uri: str, operation: str, kept: int) -> None:
+    settings = dataclasses.replace(Config().database, uri=DatabaseUri.parse(uri))
+    database = await open_database(settings)
+    for _ in range(8):
+        await _OPERATIONS[operation](database)
+    row = await database.fetch_one(_KEPT_PLANS)
+    await database.close()
+    assert row is not None
+    assert row[0] == kept
 
 
 def test_a_table_that_is_read_whole_is_noticed(uri: str) -> None:

@@ -57,6 +57,10 @@ class PostgresConnection:
     async def fetch(self, query: Query, *arguments: object) -> Sequence[Row]:
         self._statements[query.name] += 1
         try:
+            if query.planned_anew:
+                # PostgreSQL forgets the plan of a statement without a name when it is given the next one.
+                statement = await self._raw.prepare(query.postgresql, name="")
+                return await statement.fetch(*arguments)
             return await self._raw.fetch(query.postgresql, *arguments)
         except DRIVER_ERRORS as error:
             raise self._translated(error) from error
