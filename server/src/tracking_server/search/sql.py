@@ -87,7 +87,9 @@ class StatementBuilder:
         """LIMIT and OFFSET of a page and the row behind it."""
         if self.postgresql and (max_results < -1 or offset < 0):
             raise bad_request("LIMIT and OFFSET must not be negative")
-        return f"LIMIT {self.bigint(max_results + 1)} OFFSET {self.bigint(offset)}"
+        # A literal, because PostgreSQL plans for a tenth of all rows where it does not know how many are wanted.
+        limit = f"LIMIT {self._in_range(max_results + 1, _BITS_OF_BIGINT)}"
+        return f"{limit} OFFSET {self.bigint(offset)}" if offset else limit
 
     def _membership(self, column: str, comparator: str, values: tuple[str, ...]) -> str:
         if self.postgresql:

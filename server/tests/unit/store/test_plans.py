@@ -40,6 +40,8 @@ _FILL = (
     "INSERT INTO inputs (input_uuid, source_type, source_id, destination_type, destination_id)"
     " SELECT 'i' || g, 'DATASET', 'd' || g, 'RUN', lpad(to_hex(g), 32, '0') FROM generate_series(1, 3000) g",
 )
+# PostgreSQL's, in choose_custom_plan of backend/utils/cache/plancache.c.
+_RUNS_BEFORE_PLANS_ARE_KEPT = 5
 _RUN = f"{7:032x}"
 _LONG_RUN = f"{1:032x}"
 
@@ -98,21 +100,22 @@ def _scanned_whole(uri: str) -> dict[str, int]:
 async def test_no_table_is_read_whole(uri: str, operation: Callable[[Database], Awaitable[object]]) -> None:
     before = await asyncio.to_thread(_scanned_whole, uri)
     database = await open_database(dataclasses.replace(Config().database, uri=DatabaseUri.parse(uri)))
-    await operation(database)
+    for _ in range(_RUNS_BEFORE_PLANS_ARE_KEPT + 1):
+        await operation(database)
     await database.close()
     assert await asyncio.to_thread(_scanned_whole, uri) == before
 
 
 _KEPT_PLANS = Query.build(
-    "kept_plans", "SELECT array_agg(left(statement, 200)) FROM pg_prepared_statements WHERE generic_plans > 0"
+    "kept_plans",
+    "SELECT count(*) FROM pg_prepared_statements WHERE statement LIKE 'WITH page AS %' AND generic_plans > 0",
 )
 
 
 @pytest.mark.parametrize(("operation", "kept"), [("get run", 1), ("search runs", 1), ("search runs by values", 0)])
 async def test_searches_by_values_are_planned_for_these_values(uri: str, operation: str, kept: int) -> None:
-    settings = dataclasses.replace(Config().database, uri=DatabaseUri.parse(uri))
-    database = await open_database(settings)
-    for _ in range(8):
+    database = await open_database(dataclasses.replace(Config().database, uri=DatabaseUri.parse(uri)))
+    for _ in range(_RUNS_BEFORE_PLANS_ARE_KEPT + 1):
         await _OPERATIONS[operation](database)
     row = await database.fetch_one(_KEPT_PLANS)
     await database.close()
