@@ -30,14 +30,14 @@ class _Shape:
     settings: Mapping[str, Mapping[str, Value]] | None = None
 
 
-_WITH_JOBS: Mapping[str, Mapping[str, Value]] = {"stock": {"jobs": True}}
+_WITH_JOBS: Mapping[str, Mapping[str, Value]] = {"stock": {"jobs": "always"}}
 _ALONE: Mapping[str, Mapping[str, Value]] = {"stock": {"enabled": False}}
 _SHAPES = (
     _Shape("stock by default: 4 workers, jobs", STOCK_DEFAULT, 4, 1),
     _Shape("stock at its smallest: 1 worker, no jobs", STOCK, 1, 1),
-    _Shape("ours by default: 1 worker, stock behind with jobs", OURS, 1, 3, _WITH_JOBS),
-    _Shape("ours: 1 worker, stock behind without jobs", OURS, 1, 3),
-    _Shape("ours: 2 workers, stock behind without jobs", OURS, 2, 3),
+    _Shape("ours by default: 1 worker, stock behind", OURS, 1, 3),
+    _Shape("ours: 2 workers, stock behind", OURS, 2, 3),
+    _Shape("ours: 1 worker, stock behind with its jobs", OURS, 1, 3, _WITH_JOBS),
     _Shape("ours: 1 worker, no stock behind", OURS, 1, 3, _ALONE),
 )
 

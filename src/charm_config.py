@@ -17,6 +17,7 @@ ExternalService = Literal["none", "node-port", "load-balancer"]
 LOG_LEVELS = ("debug", "info", "warning", "error", "critical")
 ARTIFACT_SERVING = ("proxied", "direct")
 EXTERNAL_SERVICES = ("none", "node-port", "load-balancer")
+STOCK_JOBS = ("auto", "always", "never")
 
 _DURATION = re.compile(r"(?=.)(?:(\d{1,6})d)?(?:(\d{1,6})h)?(?:(\d{1,6})m)?(?:(\d{1,6})s)?", re.ASCII)
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
@@ -60,7 +61,7 @@ class CharmConfig:
     memory_request: str
     memory_limit: str
     stock_arguments: str
-    stock_jobs: bool
+    stock_jobs: str
     stock_environment: ops.Secret | None = None
 
     def __post_init__(self) -> None:
@@ -98,6 +99,7 @@ class CharmConfig:
             ("log-level", LOG_LEVELS),
             ("artifact-serving", ARTIFACT_SERVING),
             ("external-service", EXTERNAL_SERVICES),
+            ("stock-jobs", STOCK_JOBS),
         ):
             value = getattr(self, option.replace("-", "_"))
             if value not in choices:

@@ -108,7 +108,7 @@ class ServerSettings:
     gc_schedule: str = ""
     stock_arguments: tuple[str, ...] = ()
     stock_environment: Mapping[str, str] = field(default_factory=dict, repr=False)
-    stock_jobs: bool = True
+    stock_jobs: str = "auto"
 
     @property
     def object_store_ca_file(self) -> str | None:

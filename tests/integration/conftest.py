@@ -26,8 +26,8 @@ MODEL = "ml"
 APP = "mlflow"
 CONTAINER = "tracking-server"
 
-# Each start of stock MLflow's job runner costs seconds, and so does each worker.
-LEAN: Mapping[str, ConfigValue] = {"stock-jobs": False, "workers": 1}
+# Each worker takes seconds to start.
+LEAN: Mapping[str, ConfigValue] = {"workers": 1}
 
 # What our charm imports that is not its own.
 LIBRARIES = (

@@ -58,6 +58,7 @@ WRONG: list[tuple[str, str | int, str]] = [
     ("memory-request", "1 Gi", "512Mi"),
     ("memory-limit", "-1Gi", "512Mi"),
     ("stock-arguments", "--name 'open", "every quote closed"),
+    ("stock-jobs", "true", "auto, always, never"),
 ]
 
 
@@ -182,7 +183,7 @@ def test_the_options_reach_the_file(unit: Callable[..., Unit]) -> None:
             "gc-older-than": "12h30m",
             "gc-schedule": "0 3 * * 0",
             "stock-arguments": "--opt 'a b'",
-            "stock-jobs": False,
+            "stock-jobs": "never",
         },
     )
     one.run()
@@ -199,7 +200,7 @@ def test_the_options_reach_the_file(unit: Callable[..., Unit]) -> None:
         'older_than = "12h30m"',
         'schedule = "0 3 * * 0"',
         'arguments = ["--opt", "a b"]',
-        "jobs = false",
+        'jobs = "never"',
     ):
         assert line in one.config_text.splitlines()
     for host in ("*.lan", "mlflow.example.com", "tracking.example.com", "mlflow.data.svc.cluster.local:*"):

@@ -48,7 +48,7 @@ FULL = ServerSettings(
     gc_schedule="0 3 * * 0",
     stock_arguments=("--opt", 'a "b'),
     stock_environment={"OPENAI_API_KEY": "sk-€", "SSL_CERT_FILE": "/mine.pem"},
-    stock_jobs=False,
+    stock_jobs="always",
 )
 
 
@@ -105,7 +105,7 @@ def test_the_server_takes_the_most(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert (config.limits.max_json_body, config.limits.max_concurrent) == (2048, 7)
     assert config.logging.level == "warning"
     assert (config.gc.older_than, config.gc.schedule) == ("12h", "0 3 * * 0")
-    assert (config.stock.arguments, config.stock.jobs) == (("--opt", 'a "b'), False)
+    assert (config.stock.arguments, config.stock.jobs) == (("--opt", 'a "b'), "always")
     assert config.stock.environment.reveal() == {
         "OPENAI_API_KEY": "sk-€",
         "SSL_CERT_FILE": "/mine.pem",

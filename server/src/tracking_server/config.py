@@ -20,11 +20,13 @@ from tracking_server.settings_choices import (
     FrameOptions,
     LogFormat,
     LogLevel,
+    StockJobs,
     StockStart,
     TlsMode,
 )
 from tracking_server.settings_database import DatabaseKind, DatabaseUri
 from tracking_server.settings_gc import GcSettings
+from tracking_server.settings_stock import StockSettings
 
 __all__ = [
     "AddressingStyle",
@@ -42,6 +44,7 @@ __all__ = [
     "Secret",
     "SecretMap",
     "ServerSettings",
+    "StockJobs",
     "StockSettings",
     "StockStart",
     "TlsMode",
@@ -342,42 +345,6 @@ class LoggingSettings:
     level: LogLevel = setting(LogLevel.INFO, "Least level that is logged.")
     format: LogFormat = setting(LogFormat.PLAIN, "Lines for people, or one JSON object a line.")
     access: bool = setting(True, "Log every request.")
-
-
-@dataclass(frozen=True, slots=True)
-class StockSettings:
-    """Stock MLflow, which answers what is not native."""
-
-    enabled: bool = setting(True, "Run stock MLflow; off, what is not native is answered 503.")
-    start: StockStart = setting(StockStart.EAGER, "Start it beside the server, or at the first request that needs it.")
-    workers: int = setting(1, "Its serving processes.", minimum=1, maximum=64)
-    jobs: bool = setting(
-        True, "Let it run MLflow's background jobs (scorers, prompt optimisation), which take processes of their own."
-    )
-    arguments: tuple[str, ...] = setting(
-        (), "Further arguments for its command line.", words=True, example='["--secrets-cache-ttl", "120"]'
-    )
-    environment: SecretMap = setting(
-        SecretMap(),
-        "Further environment variables for it, such as the gateway's API keys.",
-        example='{OPENAI_API_KEY = "…"}',
-    )
-    start_timeout: float = setting(
-        120.0, "How long it may take to answer after its start.", minimum=5, maximum=3600, unit="seconds"
-    )
-    restart_delay: float = setting(
-        1.0,
-        "Wait before it is started again after an unexpected end; doubles each time.",
-        minimum=0.1,
-        maximum=600,
-        unit="seconds",
-    )
-    restart_delay_max: float = setting(30.0, "The longest such wait.", minimum=0.1, maximum=3600, unit="seconds")
-    socket_directory: Path | None = setting(
-        None,
-        "Folder for its Unix socket, which only our user may open; unset makes a temporary one.",
-        example="/run/tracking-server",
-    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,6 +53,14 @@ class StockStart(enum.StrEnum):
     LAZY = "lazy"
 
 
+class StockJobs(enum.StrEnum):
+    """When stock MLflow runs background jobs; AUTO: from when they are first needed."""
+
+    AUTO = "auto"
+    ALWAYS = "always"
+    NEVER = "never"
+
+
 class ArtifactKind(enum.StrEnum):
     """Where artifacts live; OTHER is forwarded whole to stock MLflow."""
 

@@ -17,8 +17,9 @@ from dataclasses import replace
 from typing import Any
 
 from tracking_server import startup
-from tracking_server.config import Config
+from tracking_server.config import Config, StockJobs
 from tracking_server.exit_codes import ExitCode, FatalError
+from tracking_server.job_need import need_of_jobs
 from tracking_server.listener import address_of, listen
 from tracking_server.maintenance.gc.scheduled import keep_collecting
 from tracking_server.store.serving_lock import ServingLock
@@ -63,6 +64,7 @@ class _Supervisor:
         on_ready: Callable[[int], None] | None,
     ) -> None:
         self._on_ready = on_ready
+        self._directory = directory
         self._config = replace(config, stock=replace(config.stock, socket_directory=directory.path))
         self._listeners = listeners
         self._may_serve = asyncio.Event()
@@ -121,10 +123,16 @@ class _Supervisor:
             return
         if self._stock is not None:
             # Only now: it needs the database, and would take the processor from the workers while they start.
-            self._tasks.append(asyncio.create_task(self._stock.run()))
+            self._tasks.append(asyncio.create_task(self._keep_stock(self._stock)))
         if self._config.gc.schedule is not None:
             self._tasks.append(asyncio.create_task(keep_collecting(self._config)))
         await self._first(stopped)
+
+    async def _keep_stock(self, stock: StockProcess) -> None:
+        if self._config.stock.jobs is StockJobs.AUTO and (reason := await need_of_jobs(self._config)) is not None:
+            logger.info("stock MLflow runs background jobs from its start on: %s", reason)
+            self._directory.jobs_wanted.touch()
+        await stock.run()
 
     async def _before(self, stopped: asyncio.Task[Any], work: Coroutine[Any, Any, None]) -> bool:
         """Runs ``work``; False where a signal came first."""

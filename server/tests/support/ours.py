@@ -37,7 +37,6 @@ class TrackingServer(ServerProcess):
             "server": {"host": LOCALHOST, "port": self.port, "workers": workers},
             "database": {"uri": database_uri},
             "artifacts": {"destination": artifacts_destination},
-            "stock": {"jobs": False},
         }
         given = settings or {}
         sections = {name: {**own.get(name, {}), **given.get(name, {})} for name in own.keys() | given.keys()}

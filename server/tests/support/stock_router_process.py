@@ -6,6 +6,7 @@ of their answers. A question is ["resolve", method, path] (which route would be 
 """
 
 import asyncio
+import inspect
 import json
 import sys
 import warnings
@@ -22,18 +23,36 @@ from starlette.routing import Match, Mount, compile_path  # noqa: E402
 from werkzeug.exceptions import MethodNotAllowed, NotFound  # noqa: E402
 from werkzeug.routing import RequestRedirect  # noqa: E402
 
+
+def full_name(function: Any) -> str:
+    """Module and name of a function, seen through its decorators."""
+    function = inspect.unwrap(function)
+    return f"{function.__module__}.{getattr(function, '__qualname__', type(function).__name__)}"
+
+
+FASTAPI_CONTEXTS = [
+    context for context in iter_route_contexts(fastapi_app.routes) if not isinstance(context.original_route, Mount)
+]
 FASTAPI_ROUTES = [
     (sorted(context.methods or ()), context.path or "", compile_path(context.path or "")[0])
-    for context in iter_route_contexts(fastapi_app.routes)
-    if not isinstance(context.original_route, Mount)
+    for context in FASTAPI_CONTEXTS
 ]
+FASTAPI_FUNCTIONS = [full_name(getattr(context.original_route, "endpoint", None)) for context in FASTAPI_CONTEXTS]
 
 
 def routes() -> list[dict[str, Any]]:
-    """Every route, in stock's order: the framework, its methods as listed there, and its path in its own notation."""
-    fastapi = [{"stack": "fastapi", "methods": methods, "path": path} for methods, path, _ in FASTAPI_ROUTES]
+    """Every route, in stock's order: framework, methods as listed there, path in its own notation, and who answers."""
+    fastapi = [
+        {"stack": "fastapi", "methods": methods, "path": path, "function": name}
+        for (methods, path, _), name in zip(FASTAPI_ROUTES, FASTAPI_FUNCTIONS, strict=True)
+    ]
     flask = [
-        {"stack": "flask", "methods": sorted(rule.methods or ()), "path": rule.rule}
+        {
+            "stack": "flask",
+            "methods": sorted(rule.methods or ()),
+            "path": rule.rule,
+            "function": full_name(flask_app.view_functions[rule.endpoint]),
+        }
         for rule in flask_app.url_map.iter_rules()
     ]
     return fastapi + flask

@@ -19,7 +19,7 @@ from obstore.exceptions import BaseError
 
 from tracking_server import __version__
 from tracking_server.artifacts.destination import open_destination
-from tracking_server.config import Config, DatabaseKind, StockStart
+from tracking_server.config import Config, DatabaseKind, StockJobs, StockStart
 from tracking_server.door.gate import NativeGate
 from tracking_server.door.route import Resource, Route
 from tracking_server.door.table import TABLE
@@ -199,7 +199,7 @@ async def _check_stock(config: Config, start: bool, may_start: bool) -> Check:
     if not may_start:
         return Check("stock MLflow", State.SKIPPED, "not started, because it would change this database")
     # No jobs, which a server that is running may be doing at the same time.
-    settings = replace(config.stock, start=StockStart.EAGER, jobs=False, socket_directory=None)
+    settings = replace(config.stock, start=StockStart.EAGER, jobs=StockJobs.NEVER, socket_directory=None)
     try:
         directory = SocketDirectory.create(None)
     except (OSError, SocketDirectoryError) as error:

@@ -138,7 +138,7 @@ class Door:
             except ForwardRequest as forward:
                 reason = forward.reason
         self._metrics.record_forward(route.label, reason or "route")
-        return await self._forwarder.forward(request)
+        return await self._forwarder.forward(request, needs_jobs=route.needs_jobs)
 
     def _own_headers(self, request: Request, answer: Answer) -> HeaderList:
         own = self._security.headers(request.path)

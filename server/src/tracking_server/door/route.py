@@ -89,7 +89,8 @@ class Route:
     ``label`` names the route in metrics, logs and ``doctor`` and is unique. ``paths`` are templates without the
     static prefix; ``{name}`` matches one segment and ``{name:path}`` one or more. ``handler`` None means that stock
     MLflow answers. HEAD and OPTIONS are never listed: see ``door.match``. ``uses_database`` is False for native
-    handlers that work whatever the database is.
+    handlers that work whatever the database is. ``needs_jobs``: stock submits a background job for it, or sets up what
+    its scheduler works at, and so must run them.
     """
 
     label: str
@@ -99,6 +100,7 @@ class Route:
     handler: Handler | None = None
     stack: Stack = Stack.FLASK
     uses_database: bool = True
+    needs_jobs: bool = False
 
 
 def rest(path: str, version: str = "2.0") -> tuple[str, str]:

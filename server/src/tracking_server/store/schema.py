@@ -109,13 +109,18 @@ async def probe(database: Database) -> Schema:
     revisions = installed_revisions()
 
     async def look(connection: Connection) -> tuple[set[str], list[str]]:
-        tables = {row["name"] for row in await connection.fetch(_TABLES)}
+        tables = await tables_in(connection)
         if "alembic_version" not in tables:
             return tables, []
         return tables, await revisions_in(connection)
 
     tables, found = await database.read(look)
     return classify(tables, found, revisions)
+
+
+async def tables_in(connection: Connection) -> set[str]:
+    """The names of all tables in the connection's default schema."""
+    return {row["name"] for row in await connection.fetch(_TABLES)}
 
 
 async def revisions_in(connection: Connection) -> list[str]:

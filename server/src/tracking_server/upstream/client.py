@@ -60,6 +60,7 @@ class StockClient:
     """The connections to stock's Unix socket. Made inside the running event loop."""
 
     def __init__(self, socket: Path) -> None:
+        self._socket = socket
         self._session = aiohttp.ClientSession(
             connector=aiohttp.UnixConnector(path=str(socket), limit=_CONNECTIONS, keepalive_timeout=_KEEP_ALIVE),
             cookie_jar=aiohttp.DummyCookieJar(),
@@ -73,6 +74,9 @@ class StockClient:
 
     async def send(self, request: Request, body: BodySource | None) -> StockResponse:
         """Sends the request. Raises NotListening before anything was sent, ConnectionLost after."""
+        if not self._socket.exists():
+            # Stock is being replaced, and kept connections still lead to the one that ends.
+            raise NotListening("stock's socket is gone")
         target = request.raw_path + (b"?" + request.query_string if request.query_string else b"")
         fields: Mapping[str, str] = CIMultiDict(headers.for_stock(request))
         response = await self._session.request(

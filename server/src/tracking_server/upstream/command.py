@@ -47,8 +47,13 @@ def stock_command(config: Config, socket: Path, port: int) -> list[str]:
     ]
 
 
-def stock_environment(config: Config, inherited: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """The environment of `mlflow server`: database, artifacts and further variables as configured, secrets inside."""
+def stock_environment(
+    config: Config, inherited: Mapping[str, str] = os.environ, *, with_jobs: bool = False
+) -> dict[str, str]:
+    """The environment of `mlflow server`: database, artifacts and further variables as configured, secrets inside.
+
+    ``with_jobs``: it runs MLflow's background jobs.
+    """
     kept = {
         name: value
         for name, value in inherited.items()
@@ -59,7 +64,7 @@ def stock_environment(config: Config, inherited: Mapping[str, str] = os.environ)
         "MLFLOW_ARTIFACTS_DESTINATION": config.artifacts.destination_for_stock(),
         "MLFLOW_SERVE_ARTIFACTS": "true" if config.artifacts.serve else "false",
         "MLFLOW_DEFAULT_ARTIFACT_ROOT": config.artifacts.root,
-        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "true" if config.stock.jobs else "false",
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "true" if with_jobs else "false",
         # The door checks hosts and origins and writes those headers, once for native and forwarded answers alike.
         "MLFLOW_SERVER_DISABLE_SECURITY_MIDDLEWARE": "true",
         "MLFLOW_DISABLE_TELEMETRY": "true",

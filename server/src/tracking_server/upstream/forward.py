@@ -9,7 +9,7 @@ import importlib
 from collections.abc import AsyncIterator, Awaitable
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from tracking_server.config import StockSettings
+from tracking_server.config import StockJobs, StockSettings
 from tracking_server.errors import Unavailable
 from tracking_server.upstream import headers
 from tracking_server.upstream.socket_directory import SocketDirectory
@@ -23,6 +23,7 @@ T = TypeVar("T")
 _SMALL_ANSWER = 64 * 1024
 _FIRST_PAUSE = 0.02
 _LONGEST_PAUSE = 0.5
+_JOBS_PAUSE = 0.1
 
 
 class StockState(enum.StrEnum):
@@ -49,6 +50,7 @@ class Forwarder:
         path = settings.socket_directory
         self._directory = SocketDirectory(path) if settings.enabled and path is not None else None
         self._start_timeout = settings.start_timeout
+        self._jobs_can_wait = settings.jobs is StockJobs.AUTO
         self._client: StockClient | None = None
 
     async def warm_up(self) -> None:
@@ -65,9 +67,10 @@ class Forwarder:
                     return StockState.READY
         return StockState.RESTARTING if self._directory.was_ready.exists() else StockState.STARTING
 
-    async def forward(self, request: Request) -> Answer:
+    async def forward(self, request: Request, *, needs_jobs: bool = False) -> Answer:
         """Stock's answer to ``request``, headers at hand, body as it arrives.
 
+        ``needs_jobs``: it goes to a stock that runs background jobs, which is started for it where the setting allows.
         Close the answer's chunks (``aclose``) when you stop reading early. Waits for a stock that is starting. Raises
         Unavailable when it does not come or goes away, ClientDisconnected when the client has left, and what
         ``request.stream`` raises.
@@ -77,7 +80,8 @@ class Forwarder:
         body = _Body(request) if headers.has_body(request) else None
         disconnected = asyncio.ensure_future(_disconnect(request, body))
         try:
-            response = await _unless(disconnected, self._send(self._directory, request, body))
+            sending = self._send(self._directory, request, body, needs_jobs=needs_jobs and self._jobs_can_wait)
+            response = await _unless(disconnected, sending)
             return await self._answer(request, response, disconnected)
         except BaseException:
             disconnected.cancel()
@@ -101,7 +105,11 @@ class Forwarder:
             return Response(response.status, body, fields)
         return StreamingResponse(response.status, fields, _Chunks(response, disconnected))
 
-    async def _send(self, directory: SocketDirectory, request: Request, body: _Body | None) -> StockResponse:
+    async def _send(
+        self, directory: SocketDirectory, request: Request, body: _Body | None, *, needs_jobs: bool
+    ) -> StockResponse:
+        if needs_jobs:
+            await self._await_jobs(directory)
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._start_timeout
         pause = _FIRST_PAUSE
@@ -122,6 +130,18 @@ class Forwarder:
                 if not may_repeat:
                     raise _went_away() from error
                 may_repeat = False
+
+    async def _await_jobs(self, directory: SocketDirectory) -> None:
+        """Returns when whatever will listen on the socket runs background jobs."""
+        try:
+            async with asyncio.timeout(self._start_timeout):
+                while not directory.with_jobs.exists():
+                    # In this order, so that a stock that waits to be wanted is started with jobs at once.
+                    directory.jobs_wanted.touch()
+                    directory.wanted.touch()
+                    await asyncio.sleep(_JOBS_PAUSE)
+        except TimeoutError as error:
+            raise Unavailable("Stock MLflow's background jobs, which this request needs, do not run") from error
 
     def _open(self, directory: SocketDirectory) -> StockClient:
         if self._client is None:

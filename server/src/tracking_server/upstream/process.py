@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 from tracking_server.backoff import Backoff
-from tracking_server.config import Config, StockStart
+from tracking_server.config import Config, StockJobs, StockStart
 from tracking_server.logs import ChildLines
 from tracking_server.upstream.command import stock_command, stock_environment
 from tracking_server.upstream.forward import health
@@ -23,6 +23,8 @@ logger = logging.getLogger(__name__)
 _GUARD = Path(__file__).with_name("guard.py")
 _POLL = 0.1
 _MARGIN = 2.0
+# What a worker has begun to send when the socket goes away has arrived by then.
+_LAST_ARRIVALS = 0.5
 _LONGEST_LINE = 16 * 1024
 # Untrue behind our door, which does what the middleware would.
 _UNTRUE_WARNING = b"Security middleware is DISABLED", b"vulnerable to various attacks"
@@ -32,11 +34,11 @@ class StockProcess:
     """Stock MLflow as the supervisor sees it. ``run`` keeps it up; cancel ``run``, then ``stop`` or ``kill``."""
 
     def __init__(self, config: Config, directory: SocketDirectory, port: int) -> None:
+        self._config = config
         self._settings = config.stock
         self._grace = config.server.shutdown_grace
         self._directory = directory
         self._command = stock_command(config, directory.socket, port)
-        self._environment = stock_environment(config)
         self._guard: asyncio.subprocess.Process | None = None
         self._resources = contextlib.AsyncExitStack()
 
@@ -46,54 +48,82 @@ class StockProcess:
         return None if self._guard is None or self._guard.returncode is not None else self._guard.pid
 
     async def run(self) -> None:
-        """Starts stock, at once or when a request wants it, and again whenever it ends."""
+        """Starts stock, at once or when a request wants it, and again whenever it ends.
+
+        Where background jobs may wait, it is started with them once ``SocketDirectory.jobs_wanted`` is there; one that
+        runs without them is replaced then.
+        """
         backoff = Backoff(self._settings.restart_delay, self._settings.restart_delay_max)
         if self._settings.start is StockStart.LAZY:
-            await self._wanted()
+            await _appears(self._directory.wanted)
         output = await self._resources.enter_async_context(_logged_pipe())
         while True:
             backoff.started()
-            await self._run_once(output)
+            with_jobs = self._needs_jobs()
+            await self._run_once(output, with_jobs)
+            if not with_jobs and self._needs_jobs():
+                continue
             delay = backoff.delay()
             logger.warning("stock MLflow ended; it is started again in %.1f seconds", delay)
             await asyncio.sleep(delay)
 
     async def stop(self) -> None:
         """Ends stock and all that it started: politely, and after the shutdown grace for certain."""
-        if self._guard is not None and self._guard.stdin is not None:
-            self._guard.stdin.close()
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._guard.wait(), self._grace + _MARGIN)
-        await self.kill()
+        if self._guard is not None:
+            await self._end(self._guard)
+        await self._resources.aclose()
 
     async def kill(self) -> None:
         """Ends stock and its process group at once."""
-        await self._kill_group()
+        if self._guard is not None:
+            await _kill_group(self._guard)
         await self._resources.aclose()
 
-    async def _kill_group(self) -> None:
-        if self._guard is not None:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self._guard.pid, signal.SIGKILL)
-            await self._guard.wait()
+    def _needs_jobs(self) -> bool:
+        if self._settings.jobs is StockJobs.AUTO:
+            return self._directory.jobs_wanted.exists()
+        return self._settings.jobs is StockJobs.ALWAYS
 
-    async def _run_once(self, output: int) -> None:
+    async def _end(self, guard: asyncio.subprocess.Process) -> None:
+        if guard.stdin is not None:
+            guard.stdin.close()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(guard.wait(), self._grace + _MARGIN)
+        await _kill_group(guard)
+
+    async def _run_once(self, output: int, with_jobs: bool) -> None:
         self._directory.socket.unlink(missing_ok=True)
-        self._guard = await asyncio.create_subprocess_exec(
+        if with_jobs:
+            self._directory.with_jobs.touch()
+        guard = self._guard = await asyncio.create_subprocess_exec(
             *(sys.executable, "-I", "-S", str(_GUARD), str(self._grace), *self._command),
             stdin=asyncio.subprocess.PIPE,
             stdout=output,
             stderr=output,
-            env=self._environment,
+            env=stock_environment(self._config, with_jobs=with_jobs),
             start_new_session=True,
         )
-        announcement = asyncio.create_task(self._announce_ready())
+        beside = [asyncio.create_task(self._announce_ready())]
+        if self._settings.jobs is StockJobs.AUTO and not with_jobs:
+            beside.append(asyncio.create_task(self._end_for_jobs(guard, beside[0])))
         try:
-            await self._guard.wait()
+            await guard.wait()
             # The guard may have been killed itself; then its group is still there.
-            await self._kill_group()
+            await _kill_group(guard)
         finally:
-            announcement.cancel()
+            for task in beside:
+                task.cancel()
+
+    async def _end_for_jobs(self, guard: asyncio.subprocess.Process, ready: asyncio.Task[None]) -> None:
+        """Ends a stock without background jobs when they are wanted; what it has in hand it finishes."""
+        await _appears(self._directory.jobs_wanted)
+        # It may be making the tables of a database that only it knows.
+        await ready
+        logger.info("a request needs MLflow's background jobs: stock MLflow is started again with them")
+        self._directory.was_ready.unlink(missing_ok=True)
+        self._directory.socket.unlink(missing_ok=True)
+        await asyncio.sleep(_LAST_ARRIVALS)
+        await self._end(guard)
 
     async def _announce_ready(self) -> None:
         loop = asyncio.get_running_loop()
@@ -114,9 +144,16 @@ class StockProcess:
         except (OSError, TimeoutError):
             return False
 
-    async def _wanted(self) -> None:
-        while not self._directory.wanted.exists():  # noqa: ASYNC110  a file, from another process, has no event
-            await asyncio.sleep(_POLL)
+
+async def _appears(marker: Path) -> None:
+    while not marker.exists():  # noqa: ASYNC110, ASYNC240  a file, from another process, has no event
+        await asyncio.sleep(_POLL)
+
+
+async def _kill_group(guard: asyncio.subprocess.Process) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(guard.pid, signal.SIGKILL)
+    await guard.wait()
 
 
 @contextlib.asynccontextmanager

@@ -1,6 +1,6 @@
 """The private folder that the supervisor and the workers share.
 
-It holds stock's Unix socket, two empty marker files and the workers' counts of requests. Only our user may enter it,
+It holds stock's Unix socket, empty marker files and the workers' counts of requests. Only our user may enter it,
 which is what keeps everybody else from talking to stock past the door.
 """
 
@@ -25,7 +25,11 @@ class SocketDirectoryError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class SocketDirectory:
-    """The names inside the folder. ``was_ready``: stock has answered since we started. ``wanted``: a request waits."""
+    """The names inside the folder.
+
+    ``was_ready``: stock has answered since we started. ``wanted``: a request waits for it. ``jobs_wanted``: from now on
+    it must run background jobs. ``with_jobs``: whatever listens on the socket does.
+    """
 
     path: Path
 
@@ -40,6 +44,14 @@ class SocketDirectory:
     @property
     def wanted(self) -> Path:
         return self.path / "wanted"
+
+    @property
+    def jobs_wanted(self) -> Path:
+        return self.path / "jobs-wanted"
+
+    @property
+    def with_jobs(self) -> Path:
+        return self.path / "with-jobs"
 
     @classmethod
     def create(cls, configured: Path | None) -> SocketDirectory:
@@ -65,7 +77,7 @@ class SocketDirectory:
 
     def clear(self) -> None:
         """Removes the socket, the markers and the workers' counts."""
-        for name in (self.socket, self.was_ready, self.wanted):
+        for name in (self.socket, self.was_ready, self.wanted, self.jobs_wanted, self.with_jobs):
             name.unlink(missing_ok=True)
         metrics.clear(self.path)
 

@@ -57,7 +57,6 @@ async def stock(tmp_path_factory: pytest.TempPathFactory, databases: Databases) 
         database=DatabaseSettings(uri=DatabaseUri.parse(databases.sqlite())),
         artifacts=ArtifactSettings(destination=str(folder / "artifacts")),
         stock=StockSettings(
-            jobs=False,
             restart_delay=0.1,
             environment=SecretMap({"OPENAI_API_KEY": SECRET}),
             socket_directory=directory.path,

@@ -13,5 +13,5 @@ ROUTES: tuple[Route, ...] = (
     Route("issues.get", ("GET",), rest("issues/{issue_id}", "3.0"), READ),
     Route("issues.search", ("POST",), rest("issues/search", "3.0"), SEARCH),
     Route("issues.update", ("PATCH",), rest("issues/{issue_id}", "3.0"), UPDATE),
-    Route("issues.invoke-detection", ("POST",), ajax("issues/invoke", "3.0"), EXECUTE),
+    Route("issues.invoke-detection", ("POST",), ajax("issues/invoke", "3.0"), EXECUTE, needs_jobs=True),
 )

@@ -8,7 +8,7 @@ UPDATE = Policy(Resource.JOB, Action.UPDATE)
 EXECUTE = Policy(Resource.JOB, Action.EXECUTE)
 
 ROUTES: tuple[Route, ...] = (
-    Route("jobs.submit", ("POST",), ("/ajax-api/3.0/jobs/",), EXECUTE, stack=Stack.FASTAPI),
+    Route("jobs.submit", ("POST",), ("/ajax-api/3.0/jobs/",), EXECUTE, stack=Stack.FASTAPI, needs_jobs=True),
     Route("jobs.get", ("GET",), ("/ajax-api/3.0/jobs/{job_id}",), READ, stack=Stack.FASTAPI),
     Route("jobs.search", ("POST",), ("/ajax-api/3.0/jobs/search",), SEARCH, stack=Stack.FASTAPI),
     Route("jobs.cancel", ("PATCH",), ("/ajax-api/3.0/jobs/cancel/{job_id}",), UPDATE, stack=Stack.FASTAPI),

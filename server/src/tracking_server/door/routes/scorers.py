@@ -16,7 +16,7 @@ ROUTES: tuple[Route, ...] = (
     Route("scorers.get", ("GET",), rest("scorers/get", "3.0"), READ),
     Route("scorers.delete", ("DELETE",), rest("scorers/delete", "3.0"), DELETE),
     Route("scorers.get-online-configs", ("GET",), rest("scorers/online-configs", "3.0"), SEARCH),
-    Route("scorers.upsert-online-config", ("PUT",), rest("scorers/online-config", "3.0"), UPDATE),
-    Route("scorers.invoke", ("POST",), ajax("scorer/invoke", "3.0"), EXECUTE),
-    Route("scorers.invoke-evaluation", ("POST",), ajax("genai/evaluate/invoke", "3.0"), EXECUTE),
+    Route("scorers.upsert-online-config", ("PUT",), rest("scorers/online-config", "3.0"), UPDATE, needs_jobs=True),
+    Route("scorers.invoke", ("POST",), ajax("scorer/invoke", "3.0"), EXECUTE, needs_jobs=True),
+    Route("scorers.invoke-evaluation", ("POST",), ajax("genai/evaluate/invoke", "3.0"), EXECUTE, needs_jobs=True),
 )
