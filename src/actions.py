@@ -112,6 +112,11 @@ class Actions(ops.Object):
             raise ActionRefused(
                 f"the database was not migrated: {refusal}{_REMEDIES.get(refusal.gate, '')}"
             ) from refusal
+        try:
+            self._workload.run(["db", "indexes", "create", "--config", CONFIG_FILE], on_line=event.log)
+        except CommandFailed as error:
+            # Searches go without them, only slower.
+            event.log(f"the additional indexes were not made: {error}")
         return {"from": done.before or "none", "to": done.after, "revisions": str(done.revisions)}
 
     def _check_database(self, event: ops.ActionEvent) -> Results:

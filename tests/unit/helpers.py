@@ -113,6 +113,7 @@ def commands(*changed: ops.testing.Exec) -> list[ops.testing.Exec]:
         UPGRADE,
         status_of("current"),
         command("db status --json", schema_status(has_data=False)),
+        command("db indexes create", "4 made\n", 0, "making an index\n"),
         command("config check", "The configuration is valid.\n"),
     ]
     return list({each.command_prefix: each for each in [*usual, *changed]}.values())

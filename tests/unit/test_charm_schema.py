@@ -137,7 +137,7 @@ def test_the_action_migrates_records_and_starts(unit: MakeUnit) -> None:
     one.run()
     results = one.act("migrate-database")
     assert results == {"from": OLDER, "to": TARGET, "revisions": "1"}
-    assert one.context.action_logs == ["adding"]
+    assert one.context.action_logs == ["adding", "making an index"]
     assert app_data(one).items() >= confirmed().items()
     assert one.serves
     assert one.status == ops.ActiveStatus()
@@ -148,6 +148,15 @@ def test_a_current_database_is_not_touched_by_the_action(unit: MakeUnit) -> None
     one.run()
     assert one.act("migrate-database") == {"from": TARGET, "to": TARGET, "revisions": "0"}
     assert upgrades(one) == 0
+    assert one.serves
+
+
+def test_indexes_that_cannot_be_made_do_not_fail_the_migration(unit: MakeUnit) -> None:
+    refused = command("db indexes create", "", 5, "must be owner of table runs\n")
+    one = related(unit, {}, execs=commands(refused))
+    one.run()
+    assert one.act("migrate-database")["to"] == TARGET
+    assert "the additional indexes were not made" in one.context.action_logs[-1]
     assert one.serves
 
 

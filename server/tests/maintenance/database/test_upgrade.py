@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import subprocess
 import time
@@ -64,6 +65,7 @@ def test_an_empty_database_gets_the_tables_that_stock_makes(
     assert (answer["from"], answer["to"], answer["differences"]) == (None, HEAD, [])
     code, status = database.status()
     assert (code, status["has_data"]) == (ExitCode.OK, False)
+    assert {each["state"] for each in json.loads(database.run("indexes", "status", "--json").stdout)} == {"present"}
     reference = old_databases.create("2.22", dialect)
     upgrade_with_stock(reference)
     assert schema_of(database.uri).keys() == schema_of(reference).keys()

@@ -19,8 +19,10 @@ import sqlalchemy as sa
 from tracking_server.maintenance.database import preparing
 from tracking_server.maintenance.database.catalogue import catalogue
 from tracking_server.maintenance.database.engine import UnknownRevision, WrongSchema, make_engine
+from tracking_server.maintenance.database.indexes import indexes_of
 from tracking_server.maintenance.database.locks import Locked, LockWait, upgrade_lock
 from tracking_server.maintenance.database.messages import Done, Event, Failed, FailureKind, Mode, Order, Stage
+from tracking_server.store.database import Dialect
 
 _LOCK_TIMEOUT = {Mode.OFFLINE: "30s", Mode.INITIALISE: "30s", Mode.ONLINE: "3s"}
 _ONLINE_ATTEMPTS = 20
@@ -98,6 +100,10 @@ def _once(engine: sa.Engine, mode: Mode, before: str | None, target: str) -> Don
         essential, other = migrations.differences(connection)
         if essential:
             raise WrongSchema("; ".join(essential))
+        if before is None:
+            # While nothing is in the tables it costs nothing; later they are made beside servers, when told to.
+            for index in indexes_of(Dialect(engine.dialect.name)):
+                connection.exec_driver_sql(f"CREATE INDEX IF NOT EXISTS {index.definition}")
         _tell(Stage("committing"))
     known = catalogue().known_differences[engine.dialect.name]
     return Done(before, target, count, [difference for difference in other if difference not in known])
