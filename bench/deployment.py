@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
@@ -15,7 +17,7 @@ from bench.results import DRIVER, DRIVER_COALESCING, NOOP, OURS, SDK, STOCK, STO
 from support.databases import Databases
 from support.ours import TrackingServer, Value
 from support.postgres import PostgresServer
-from support.processes import ServerProcess
+from support.processes import ServerProcess, plain_environment
 from support.requirements import find_postgresql, requires
 from support.s3 import S3Server
 from support.stock import StockServer
@@ -114,6 +116,7 @@ class Deployment:
             self.s3.create_bucket(bucket)
         folder = self.folder / bucket
         if name == OURS:
+            _make_indexes(database.uri)
             return TrackingServer(
                 folder,
                 database_uri=database.uri,
@@ -181,3 +184,10 @@ def idle_cores(contestants: Sequence[Contestant], seconds: float) -> float:
     before = sum(map(usage.cpu_seconds, servers))
     sleep(seconds)
     return (sum(map(usage.cpu_seconds, servers)) - before) / seconds
+
+
+def _make_indexes(uri: str) -> None:
+    """Makes our additional indexes, which a database has that our server made: this one MLflow made."""
+    environment = plain_environment({"TRACKING_SERVER_DATABASE_URI": uri})
+    command = [str(Path(sys.executable).with_name("tracking-server")), "db", "indexes", "create"]
+    subprocess.run(command, env=environment, check=True, capture_output=True)

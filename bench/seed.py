@@ -86,16 +86,18 @@ _METRICS = """
     INSERT INTO {table} (key, value, timestamp, step, is_nan, run_uuid)
     SELECT {key}, {value}, 1700000000000 + i * 1000 + s * 10, s, false, {id}
       FROM generate_series(1, {count}) i, generate_series({first}, {points}) s, generate_series(1, {keys}) j"""
+# A client logs a run's parameters together, so they lie together.
 _PARAMS = """
     INSERT INTO params (key, value, run_uuid)
-    SELECT 'param_' || j, 'v' || (i + j) % 10, {id} FROM generate_series(1, {count}) i, generate_series(1, {keys}) j"""
+    SELECT 'param_' || j, 'v' || (i + j) % 10, {id} FROM generate_series(1, {count}) i, generate_series(1, {keys}) j
+     ORDER BY i, j"""
 _TAGS = """
     INSERT INTO tags (key, value, run_uuid)
     SELECT CASE j WHEN 1 THEN 'mlflow.runName' WHEN 2 THEN 'mlflow.user' WHEN 3 THEN 'mlflow.source.name'
                   WHEN 4 THEN 'mlflow.source.type' ELSE 'tag_' || j END,
            CASE j WHEN 1 THEN 'run-' || i WHEN 2 THEN 'bench' WHEN 3 THEN 'train.py' WHEN 4 THEN 'LOCAL'
                   ELSE 'value ' || (i + j) % 100 END, {id}
-      FROM generate_series(1, {count}) i, generate_series(1, {keys}) j"""
+      FROM generate_series(1, {count}) i, generate_series(1, {keys}) j ORDER BY i, j"""
 _REGISTRY = (
     """INSERT INTO registered_models (workspace, name, creation_time, last_updated_time, description)
        SELECT 'default', 'model-' || lpad(i::text, 5, '0'), 1700000000000 + i, 1700000000000 + i * 7919 %% 100003,
