@@ -136,6 +136,8 @@ class PostgresDatabase:
                 "statement_timeout": str(int(options.statement_timeout * 1000)),
                 # Queries that build JSON print floats; an older default would round them.
                 "extra_float_digits": "1",
+                # They make one search of 20,000 runs no quicker, and eight at a time slower: 20 a second, not 32.
+                "max_parallel_workers_per_gather": "0",
             }
         if tls is not None:
             arguments["ssl"] = tls

@@ -1,9 +1,14 @@
 -- name: experiments_of_page (postgresql)
 -- Follows "WITH page AS (…)", which names experiment_id and position.
-SELECT e.experiment_id, name, artifact_location, lifecycle_stage, creation_time, last_update_time, workspace,
-       (SELECT json_strip_nulls(json_agg(json_build_object('key', t.key, 'value', t.value) ORDER BY t.key))
-          FROM experiment_tags t WHERE t.experiment_id = e.experiment_id)::text AS tags
+SELECT e.experiment_id, name, artifact_location, lifecycle_stage, creation_time, last_update_time, workspace, tags
   FROM page JOIN experiments e ON e.experiment_id = page.experiment_id
+       -- All at once: no index of experiment_tags begins with the experiment.
+       LEFT JOIN (SELECT experiment_id,
+                         '[' || string_agg(
+                                    '{"key":' || to_json(key) || coalesce(',"value":' || to_json(value), '') || '}', ','
+                                    ORDER BY key) || ']' AS tags
+                    FROM experiment_tags WHERE experiment_id IN (SELECT experiment_id FROM page)
+                   GROUP BY experiment_id) t ON t.experiment_id = e.experiment_id
  ORDER BY page.position
 
 -- name: experiments_of_page (sqlite)

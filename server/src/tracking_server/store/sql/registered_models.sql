@@ -3,26 +3,29 @@
 -- a model without versions has one row, whose version is NULL.
 SELECT m.name AS model, m.creation_time AS model_creation_time, m.last_updated_time AS model_last_updated_time,
        m.description AS model_description,
-       (SELECT json_strip_nulls(json_agg(json_build_object('key', t.key, 'value', t.value)))::text
+       (SELECT '[' || string_agg(
+                   '{"key":' || to_json(t.key) || coalesce(',"value":' || to_json(t.value), '') || '}', ',') || ']'
           FROM registered_model_tags t WHERE t.workspace = 'default' AND t.name = m.name) AS model_tags,
-       (SELECT json_agg(json_build_object('alias', a.alias, 'version', a.version::text))::text
+       (SELECT '[' || string_agg('{"alias":' || to_json(a.alias) || ',"version":"' || a.version || '"}', ',') || ']'
           FROM registered_model_aliases a WHERE a.workspace = 'default' AND a.name = m.name) AS model_aliases,
        v.name, v.version, v.creation_time, v.last_updated_time, v.description, v.user_id, v.current_stage, v.source,
        v.run_id, v.run_link, v.status, v.status_message,
-       (SELECT json_strip_nulls(json_agg(json_build_object('key', t.key, 'value', t.value)))::text
+       (SELECT '[' || string_agg(
+                   '{"key":' || to_json(t.key) || coalesce(',"value":' || to_json(t.value), '') || '}', ',') || ']'
           FROM model_version_tags t
          WHERE t.workspace = 'default' AND t.name = v.name AND t.version = v.version) AS tags,
        (SELECT json_agg(a.alias)::text FROM registered_model_aliases a
          WHERE a.workspace = 'default' AND a.name = v.name AND a.version = v.version) AS aliases
   FROM page
   JOIN registered_models m ON m.workspace = 'default' AND m.name = page.name
-  LEFT JOIN (SELECT each.*, row_number() OVER (PARTITION BY each.name, current_stage ORDER BY version DESC) AS place
-               FROM page JOIN model_versions each ON each.workspace = 'default' AND each.name = page.name
-              WHERE current_stage <> 'Deleted_Internal') v ON v.name = m.name AND v.place = 1
+  LEFT JOIN LATERAL (SELECT DISTINCT ON (current_stage) each.* FROM model_versions each
+                      WHERE each.workspace = 'default' AND each.name = page.name AND current_stage <> 'Deleted_Internal'
+                      ORDER BY current_stage, version DESC) v ON true
  ORDER BY page.position, v.version
 
 -- name: models_of_page (sqlite)
--- differs because SQLite's JSON functions have other names and keep nulls, which json_patch leaves out
+-- differs because SQLite's JSON functions have other names and keep nulls, which json_patch leaves out, and because it
+-- has no LATERAL
 SELECT m.name AS model, m.creation_time AS model_creation_time, m.last_updated_time AS model_last_updated_time,
        m.description AS model_description,
        (SELECT nullif(json_group_array(json_patch('{}', json_object('key', t.key, 'value', t.value))), '[]')
