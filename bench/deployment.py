@@ -122,6 +122,7 @@ class Deployment:
                 database_uri=database.uri,
                 artifacts_destination=f"s3://{bucket}",
                 workers=workers or self.choices.workers,
+                eager=True,
                 settings={**(settings or self.choices.settings), "artifacts": self.s3.artifact_settings()},
             )
         default = name == STOCK_DEFAULT

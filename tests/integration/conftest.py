@@ -94,6 +94,8 @@ def juju(network: Network, kubernetes: KubernetesApi, tmp_path_factory: pytest.T
         charm_files={"/etc/kubeconfig": _kubeconfig(kubernetes, tmp_path_factory.mktemp("kubernetes"))},
         charm_variables={"KUBECONFIG": "/etc/kubeconfig"},
         preload=LIBRARIES,
+        # Each start of stock MLflow costs ten seconds of a core, and few units are asked for it.
+        variables={"TRACKING_SERVER_STOCK_START": "lazy"},
     )
     with Juju(image, network, MODEL) as model:
         _running.append(model)

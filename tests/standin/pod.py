@@ -38,14 +38,16 @@ _USERS = {"root": User(name="root", uid=0, gid=0), "non-root": User(name="juju",
 class Image:
     """What stands in for the containers' images: this machine's programs and Python environment.
 
-    ``shown`` are folders that containers see besides; ``folders`` are made for a container's user. ``charm_files`` are
-    what charms find at a path (such as a kubeconfig), ``charm_variables`` what they find in their environment. Where
-    ``preload`` names libraries, hooks are forks of a Python that has imported them (``warm.py``), to save time.
+    ``shown`` are folders that containers see besides; ``folders`` are made for a container's user; ``variables``
+    are in the environment of its Pebble, and so of its services. ``charm_files`` are what charms find at a path
+    (such as a kubeconfig), ``charm_variables`` what they find in their environment. Where ``preload`` names
+    libraries, hooks are forks of a Python that has imported them (``warm.py``), to save time.
     """
 
     pebble: Path
     shown: tuple[Path, ...] = ()
     folders: tuple[str, ...] = ()
+    variables: Mapping[str, str] = field(default_factory=dict)
     charm_files: Mapping[str, Path] = field(default_factory=dict)
     charm_variables: Mapping[str, str] = field(default_factory=dict)
     preload: tuple[str, ...] = ()
@@ -121,6 +123,7 @@ class Pod:
             "PEBBLE": "/var/lib/pebble/default",
             "PEBBLE_SOCKET": "/charm/container/pebble.socket",
             "JUJU_CONTAINER_NAME": container,
+            **self._image.variables,
         }
         run = ("/charm/bin/pebble", "run", "--create-dirs", "--hold", "--verbose")
         with (self.folder / f"pebble-{container}.log").open("ab") as log:

@@ -46,6 +46,7 @@ def server(
             database_uri=database,
             artifacts_destination=destination,
             workers=2,
+            eager=True,
             settings={"artifacts": s3.artifact_settings()} if s3 else {},
         )
     with running:

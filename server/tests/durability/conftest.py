@@ -38,6 +38,7 @@ def make_server(
         database_uri=uri,
         artifacts_destination=str(folder / "artifacts"),
         workers=2,
+        eager=stock,
         settings={
             "server": {"shutdown_grace": grace},
             "database": {"wait_seconds": wait_seconds},

@@ -49,7 +49,11 @@ def test_a_job_makes_stock_run_jobs_and_is_done(tmp_path: Path, databases: Datab
     uri = databases.sqlite()
     server = start(
         TrackingServer(
-            tmp_path / "server", database_uri=uri, artifacts_destination=str(tmp_path / "artifacts"), workers=2
+            tmp_path / "server",
+            database_uri=uri,
+            artifacts_destination=str(tmp_path / "artifacts"),
+            workers=2,
+            eager=True,
         )
     )
     eventually(lambda: stock_is_ready(server))

@@ -80,6 +80,7 @@ def make_server(folder: Path, uri: str, *, stock: bool, environment: Mapping[str
         database_uri=uri,
         artifacts_destination=str(folder / "beside" / "artifacts"),
         workers=2,
+        eager=stock,
         settings={
             "stock": {"enabled": stock},
             "artifacts": {"s3_access_key_id": "key", "s3_secret_access_key": S3_SECRET},

@@ -42,8 +42,7 @@ def held(uri: str, key: int) -> Iterator[None]:
 
 
 def make(folder: Path, uri: str) -> TrackingServer:
-    settings = {"stock": {"start": "lazy"}}
-    return TrackingServer(folder, database_uri=uri, artifacts_destination=str(folder / "artifacts"), settings=settings)
+    return TrackingServer(folder, database_uri=uri, artifacts_destination=str(folder / "artifacts"))
 
 
 @pytest.mark.parametrize("dialect", ["postgresql", pytest.param("sqlite", marks=pytest.mark.slow)])

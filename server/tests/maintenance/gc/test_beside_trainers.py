@@ -156,7 +156,7 @@ def test_trainers_go_on(durable_postgres: PostgresServer, s3_server: S3Server, s
             tmp_path / "server",
             database_uri=trainers_uri,
             artifacts_destination=destination,
-            settings={"artifacts": s3_server.artifact_settings(), "stock": {"start": "lazy"}},
+            settings={"artifacts": s3_server.artifact_settings()},
         )
     )
     gc = Gc(tmp_path, uri, destination, s3_server.artifact_settings())

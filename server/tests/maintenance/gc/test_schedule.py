@@ -94,7 +94,7 @@ def test_a_server_collects_when_it_is_due(
             tmp_path / "server",
             database_uri=sqlite_database,
             artifacts_destination=str(artifacts),
-            settings={"gc": {"schedule": "* * * * *", "older_than": "30d"}, "stock": {"start": "lazy"}},
+            settings={"gc": {"schedule": "* * * * *", "older_than": "30d"}},
         )
     )
     deadline = time.monotonic() + 120
