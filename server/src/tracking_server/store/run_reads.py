@@ -43,10 +43,12 @@ def _of_page(name: str, page: Query) -> Query:
 
 
 _ONE_RUN = _of_page("get_run", Query.build("one_run_id", "SELECT run_uuid FROM runs WHERE run_uuid = $1"))
-_WITH_MODEL_INPUTS = "SELECT run.*, ARRAY({}) AS model_inputs FROM ({}) AS run".format(
-    _QUERIES["model_inputs"].postgresql, _ONE_RUN.postgresql
+_WITH_MODEL_INPUTS = "SELECT run.*, ARRAY({}) AS model_inputs FROM ({}) AS run"
+_GET_RUN = Query(
+    "get_run",
+    _WITH_MODEL_INPUTS.format(_QUERIES["model_inputs"].postgresql, _ONE_RUN.postgresql),
+    _ONE_RUN.sqlite,
 )
-_GET_RUN = Query("get_run", _WITH_MODEL_INPUTS, _ONE_RUN.sqlite)
 
 
 async def get(database: Database, run_id: str) -> tuple[StoredRun, Sequence[str]]:
