@@ -68,8 +68,15 @@ SCRIPTS = [
         send("PATCH", f"{MODEL}/tags", raw=b'"{\\"tags\\": [{\\"key\\": \\"twice\\", \\"value\\": \\"v\\"}]}"'),
         send("PATCH", f"{MODEL}/tags", raw=b"broken"),
         send("PATCH", f"{MODEL}/tags", raw=b""),
+        # Those without a name were given one at random, which may be the first.
         post(
-            "logged-models/search", {"experimentIds": ["{exp}"], "maxResults": "1", "orderBy": [{"fieldName": "name"}]}
+            "logged-models/search",
+            {
+                "experimentIds": ["{exp}"],
+                "filter": "name = 'c'",
+                "maxResults": "1",
+                "orderBy": [{"fieldName": "name"}],
+            },
         ),
         read(),
         read(f"{AJAX}{MODEL}"),
