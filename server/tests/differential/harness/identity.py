@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 # experiment ids begin at 730000000 so that they cannot be mistaken for a number of the test's own. A run or model
 # without a name is given one like "nimble-whale-17".
 _MADE_ID = re.compile(
-    r"(?<![0-9a-zA-Z])(?:m-[0-9a-f]{32}|[0-9a-f]{32}|73[0-9]{7}|[a-z]+-[a-z]+-[0-9]{1,3})(?![0-9a-zA-Z])"
+    r"(?<![0-9a-zA-Z])(?:m-[0-9a-f]{32}|[0-9a-f]{32}|73[0-9]{7}|[a-z]+-[a-z]+-(?:[0-9]{1,3}|1000))(?![0-9a-zA-Z])"
 )
 
 

@@ -165,7 +165,7 @@ async def test_statements_per_request(database: Database) -> None:
     whole_batch = await statements(database, lambda: log.log(batch))
     assert len(whole_batch) == (1 if is_postgres else 3), whole_batch
     assert (await statements(database, lambda: run_reads.get(database, run_ids[0]))).total() == (
-        2 if is_postgres else 3
+        1 if is_postgres else 3
     )
     assert (await statements(database, lambda: run_reads.search(database, plan))).total() == (1 if is_postgres else 2)
 
