@@ -61,6 +61,7 @@ on_one_server = pytest.mark.parametrize(
 )
 
 
+@pytest.mark.slow
 @on_one_server
 def test_experiments_runs_and_artifacts(server: ServerProcess, experiment_id: str, tmp_path: Path) -> None:
     experiment = mlflow.get_experiment(experiment_id)

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import psutil
+import pytest
 
 from durability.conftest import make_server
 from durability.load import check_latest_metrics, check_stored, load
@@ -41,6 +42,7 @@ def test_workers_killed_under_load(tmp_path: Path, database: str, start: Starter
     assert 0 < len(journal.unknown) < 100
 
 
+@pytest.mark.slow
 def test_stock_killed_under_load_is_not_noticed_by_native_requests(
     tmp_path: Path, sqlite_database: str, start: Starter
 ) -> None:

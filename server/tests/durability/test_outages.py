@@ -79,7 +79,7 @@ def made(databases: Databases, postgres: PostgresServer) -> str:
     return databases.postgresql()
 
 
-@pytest.mark.parametrize("prepare", [made, empty], ids=["made", "empty"])
+@pytest.mark.parametrize("prepare", [pytest.param(made, marks=pytest.mark.slow), empty], ids=["made", "empty"])
 def test_away_at_the_start(
     tmp_path: Path,
     own_postgres: PostgresServer,

@@ -219,7 +219,7 @@ def test_a_second_signal_ends_everything_at_once(tmp_path: Path, databases: Data
     unfinished.close()
 
 
-@pytest.mark.parametrize("when", ["starting", "serving"])
+@pytest.mark.parametrize("when", [pytest.param("starting", marks=pytest.mark.slow), "serving"])
 def test_a_killed_supervisor_leaves_nobody_behind(
     tmp_path: Path, databases: Databases, start: Starter, when: str
 ) -> None:

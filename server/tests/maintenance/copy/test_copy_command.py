@@ -17,6 +17,7 @@ from support.ours import TrackingServer
 from support.s3 import S3Server
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("mlflow_as_before")
 def test_embedded_data_is_served_from_postgresql_and_s3(
     start: Starter, databases: Databases, s3_server: S3Server, tmp_path: Path

@@ -113,7 +113,7 @@ def test_not_beside_an_upgrade(postgres_database: str, database_at: DatabaseAt) 
         assert database_at(postgres_database).run("indexes", "create").returncode == ExitCode.LOCKED
 
 
-@pytest.mark.parametrize("dialect", ["sqlite", "postgresql"])
+@pytest.mark.parametrize("dialect", [pytest.param("sqlite", marks=pytest.mark.slow), "postgresql"])
 def test_an_upgrade_keeps_them(dialect: Dialect, request: pytest.FixtureRequest, database_at: DatabaseAt) -> None:
     from .old_schemas import OldDatabases
 

@@ -98,6 +98,7 @@ def test_a_server_waits_for_the_end_of_an_upgrade(database: str, tmp_path: Path)
         assert requests.get(f"{server.url}/-/ready", timeout=10).status_code == 200
 
 
+@pytest.mark.slow
 def test_several_servers_start_on_one_empty_database(
     old_databases: OldDatabases, start: Starter, tmp_path: Path
 ) -> None:

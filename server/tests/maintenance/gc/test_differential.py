@@ -28,7 +28,7 @@ NAMED_AND_OLD = ["--older-than", "30d", "--experiment-ids", "2", "--run-ids", ev
         pytest.param(ALL, id="all"),
         pytest.param(OLD_ONLY, id="old", marks=pytest.mark.slow),
         pytest.param(NAMED, id="named", marks=pytest.mark.slow),
-        pytest.param(NAMED_AND_OLD, id="named and old"),
+        pytest.param(NAMED_AND_OLD, id="named and old", marks=pytest.mark.slow),
     ],
 )
 def test_leaves_what_stock_leaves(

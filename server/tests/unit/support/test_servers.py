@@ -82,6 +82,7 @@ def test_s3_keeps_objects(each_s3_server: S3Server) -> None:
     assert [found["Key"] for found in client.list_objects_v2(Bucket=bucket, Prefix="a/")["Contents"]] == ["a/b c+d.bin"]
 
 
+@pytest.mark.slow
 def test_stock_mlflow_serves_a_copied_database_and_leaves_no_process(
     start: Starter, tmp_path: Path, postgres_database: str
 ) -> None:
