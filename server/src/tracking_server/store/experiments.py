@@ -9,7 +9,7 @@ from tracking_server.errors import ErrorCode, MlflowError, does_not_exist, inval
 from tracking_server.search.plan import SearchPlan
 from tracking_server.store.assessments import refuse_if_assessed
 from tracking_server.store.database import Connection, Database, DataViolation, Dialect, IntegrityViolation, Row
-from tracking_server.store.queries import Query, QueryFile
+from tracking_server.store.queries import Query, QueryFile, of_page
 
 _QUERIES = QueryFile("experiments")
 _MAX_CUSTOM_VIEWS = 50
@@ -19,11 +19,7 @@ Tag = tuple[str, str | None]
 
 
 def _of_page(page: Query) -> Query:
-    rows = _QUERIES["experiments_of_page"]
-    numbered = "WITH page AS (SELECT experiment_id, row_number() OVER () AS position FROM ({}) AS found) {}"
-    return Query(
-        page.name, numbered.format(page.postgresql, rows.postgresql), numbered.format(page.sqlite, rows.sqlite)
-    )
+    return of_page("experiment_id", page, _QUERIES["experiments_of_page"])
 
 
 _BY_ID = _of_page(Query.build("get_experiment", "SELECT experiment_id FROM experiments WHERE experiment_id = $1"))

@@ -15,7 +15,7 @@ from tracking_server.errors import MlflowError, does_not_exist
 from tracking_server.search.plan import SearchPlan
 from tracking_server.store import experiments
 from tracking_server.store.database import Connection, Database, Dialect, Row
-from tracking_server.store.queries import Query, QueryFile
+from tracking_server.store.queries import Query, QueryFile, of_page
 from tracking_server.store.run_log import write_batch
 
 _QUERIES = QueryFile("logged_models")
@@ -59,11 +59,7 @@ class _Metric(msgspec.Struct, omit_defaults=True):
 
 
 def _of_page(page: Query) -> Query:
-    models = _QUERIES["models_of_page"]
-    numbered = "WITH page AS (SELECT model_id, row_number() OVER () AS position FROM ({}) AS found) {}"
-    return Query(
-        page.name, numbered.format(page.postgresql, models.postgresql), numbered.format(page.sqlite, models.sqlite)
-    )
+    return of_page("model_id", page, _QUERIES["models_of_page"])
 
 
 _VISIBLE_MODEL = _of_page(_QUERIES["visible_model_id"])

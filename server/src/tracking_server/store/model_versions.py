@@ -10,7 +10,7 @@ from tracking_server.errors import invalid_parameter
 from tracking_server.search.plan import SearchPlan
 from tracking_server.store import webhooks
 from tracking_server.store.database import Connection, Database, Row
-from tracking_server.store.queries import Query, QueryFile
+from tracking_server.store.queries import Query, QueryFile, of_page
 from tracking_server.store.registered_models import check_version, no_model, no_version, require
 
 _QUERIES = QueryFile("model_versions")
@@ -30,11 +30,7 @@ class NewVersion:
 
 
 def _of_page(page: Query) -> Query:
-    versions = _QUERIES["versions_of_page"]
-    numbered = "WITH page AS (SELECT name, version, row_number() OVER () AS position FROM ({}) AS found)\n{}"
-    return Query(
-        page.name, numbered.format(page.postgresql, versions.postgresql), numbered.format(page.sqlite, versions.sqlite)
-    )
+    return of_page("name, version", page, _QUERIES["versions_of_page"])
 
 
 _GET_VERSION = _of_page(_QUERIES["page_of_version"])

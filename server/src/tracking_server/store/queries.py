@@ -34,6 +34,20 @@ class Query:
         return cls(name, sql, _PLACEHOLDER.sub(r"?\1", sql), planned_anew)
 
 
+def of_page(key: str, page: Query, rows: Query) -> Query:
+    """``rows``, which reads "page", on the page that ``page`` selects: its columns ``key`` and their position.
+
+    Has the name of ``page``, and is planned anew where that one is.
+    """
+    numbered = "WITH page AS (SELECT {}, row_number() OVER () AS position FROM ({}) AS found)\n{}"
+    return Query(
+        page.name,
+        numbered.format(key, page.postgresql, rows.postgresql),
+        numbered.format(key, page.sqlite, rows.sqlite),
+        page.planned_anew,
+    )
+
+
 class QueryFile:
     """The queries of one family: ``QueryFile("runs")["get_run"]``."""
 

@@ -11,18 +11,14 @@ from tracking_server.errors import ErrorCode, MlflowError, does_not_exist
 from tracking_server.search.plan import SearchPlan
 from tracking_server.store import webhooks
 from tracking_server.store.database import Connection, Database, Dialect, IntegrityViolation, Row
-from tracking_server.store.queries import Query, QueryFile
+from tracking_server.store.queries import Query, QueryFile, of_page
 from tracking_server.validation_registry import IS_PROMPT_TAG
 
 _QUERIES = QueryFile("registered_models")
 
 
 def _of_page(page: Query) -> Query:
-    models = _QUERIES["models_of_page"]
-    numbered = "WITH page AS (SELECT name, row_number() OVER () AS position FROM ({}) AS found)\n{}"
-    return Query(
-        page.name, numbered.format(page.postgresql, models.postgresql), numbered.format(page.sqlite, models.sqlite)
-    )
+    return of_page("name", page, _QUERIES["models_of_page"])
 
 
 _GET_MODEL = _of_page(_QUERIES["page_of_model"])

@@ -10,7 +10,7 @@ import msgspec
 
 from tracking_server.search.plan import SearchPlan
 from tracking_server.store.database import Connection, Database, Dialect, Row
-from tracking_server.store.queries import Query, QueryFile
+from tracking_server.store.queries import Query, QueryFile, of_page
 from tracking_server.store.run_errors import run_not_found
 
 _QUERIES = QueryFile("run_reads")
@@ -31,21 +31,14 @@ class _LatestMetric(msgspec.Struct):
     step: int
 
 
-def _of_page(name: str, page: Query) -> Query:
-    runs = _QUERIES["runs_of_page"]
-    numbered = "WITH page AS (SELECT run_uuid, row_number() OVER () AS position FROM ({}) AS found) {}"
-    return Query(
-        name,
-        numbered.format(page.postgresql, runs.postgresql),
-        numbered.format(page.sqlite, runs.sqlite),
-        page.planned_anew,
-    )
+def _of_page(page: Query) -> Query:
+    return of_page("run_uuid", page, _QUERIES["runs_of_page"])
 
 
-_ONE_RUN = _of_page("get_run", Query.build("one_run_id", "SELECT run_uuid FROM runs WHERE run_uuid = $1"))
+_ONE_RUN = _of_page(Query.build("get_run", "SELECT run_uuid FROM runs WHERE run_uuid = $1"))
 _WITH_MODEL_INPUTS = "SELECT run.*, ARRAY({}) AS model_inputs FROM ({}) AS run"
 _GET_RUN = Query(
-    "get_run",
+    _ONE_RUN.name,
     _WITH_MODEL_INPUTS.format(_QUERIES["model_inputs"].postgresql, _ONE_RUN.postgresql),
     _ONE_RUN.sqlite,
 )
@@ -72,7 +65,7 @@ async def get(database: Database, run_id: str) -> tuple[StoredRun, Sequence[str]
 
 async def search(database: Database, plan: SearchPlan) -> tuple[Sequence[StoredRun], str | None]:
     """The runs of one page in order, and the next page's token."""
-    query = _of_page(plan.query.name, plan.query)
+    query = _of_page(plan.query)
     if database.dialect is Dialect.POSTGRESQL:
         # One statement is one snapshot: no transaction, no further round trips.
         runs = [_stored(row) for row in await database.fetch(query, *plan.arguments)]
