@@ -8,6 +8,7 @@ import dataclasses
 import logging
 import os
 
+from tracking_server.access_log import AccessLog
 from tracking_server.artifacts.destination import open_destination
 from tracking_server.artifacts.health import StorageHealth
 from tracking_server.config import Config, DatabaseKind
@@ -53,7 +54,8 @@ class Application:
             self._forwarder,
             RequestMetrics(config.stock.socket_directory),
         )
-        self._door = Door(config, Matcher(TABLE), self._services, self._gate.forward_reason)
+        access_log = AccessLog(config.logging)
+        self._door = Door(config, Matcher(TABLE), self._services, self._gate.forward_reason, access_log)
         self._opening: asyncio.Task[None] | None = None
         self._writing_metrics: asyncio.Task[None] | None = None
 

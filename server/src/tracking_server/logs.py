@@ -22,7 +22,7 @@ request_id: contextvars.ContextVar[str | None] = contextvars.ContextVar("request
 """The id of the request being served; it stands in every line that is logged on its behalf."""
 
 ACCESS_LOGGER = "tracking_server.access"
-"""The logger of one line a request; ``logging.access`` turns it off."""
+"""The logger of lines about requests; ``logging.access`` turns it off. See access_log.py for those answered."""
 
 _OWN_ATTRIBUTES = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f\x85\u2028\u2029]")
@@ -72,11 +72,11 @@ class PlainFormatter(logging.Formatter):
     """``2026-01-31T12:00:00.000Z INFO message key=value [request id]``; an exception follows on its own lines."""
 
     def format(self, record: logging.LogRecord) -> str:
-        parts = [_time(record), f"{record.levelname:<7}", _escape(record.getMessage())]
-        parts += [f"{name}={_escape(str(value))}" for name, value in _extra(record).items() if name != "source"]
+        parts = [_time(record), f"{record.levelname:<7}", one_line(record.getMessage())]
+        parts += [f"{name}={one_line(str(value))}" for name, value in _extra(record).items() if name != "source"]
         identifier = request_id.get()
         if identifier is not None:
-            parts.append(f"[{_escape(identifier)}]")
+            parts.append(f"[{one_line(identifier)}]")
         line = " ".join(parts)
         return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
 
@@ -131,6 +131,7 @@ def _extra(record: logging.LogRecord) -> dict[str, object]:
     return {name: value for name, value in vars(record).items() if name not in _OWN_ATTRIBUTES}
 
 
-def _escape(text: str) -> str:
+def one_line(text: str) -> str:
+    """``text`` with what could end a line, or move a terminal's cursor, escaped."""
     # A client chooses part of what is logged; it must not be able to begin a line of its own.
     return _CONTROL.sub(lambda match: match[0].encode("unicode_escape").decode(), text)

@@ -6,19 +6,19 @@ import logging
 import time
 from collections.abc import Callable
 
+from tracking_server.access_log import AccessLog
 from tracking_server.config import Config
 from tracking_server.door.exchange import Exchange, Receive, Scope, Send, request_id_of
 from tracking_server.door.match import Match, Matcher, Options, Redirect, Resolution, refusal
 from tracking_server.door.route import Route
 from tracking_server.door.security import AsgiApp, DoorSecurity
 from tracking_server.errors import ErrorCode, ForwardRequest, MlflowError
-from tracking_server.logs import ACCESS_LOGGER, request_id
+from tracking_server.logs import request_id
 from tracking_server.services import Services
 from tracking_server.store.database import StoreError
 from tracking_server.web import JSON_HEADERS, Answer, ClientDisconnected, HeaderList, Request, Response
 
 _logger = logging.getLogger(__name__)
-_access = logging.getLogger(ACCESS_LOGGER)
 _UNMATCHED = "unmatched"
 
 
@@ -34,6 +34,7 @@ class Door:
         matcher: Matcher,
         services: Services,
         forward_reason: Callable[[Route], str | None],
+        access_log: AccessLog,
     ) -> None:
         self._prefix = config.server.static_prefix
         self._limits = config.limits
@@ -42,6 +43,7 @@ class Door:
         self._forwarder = services.forwarder
         self._metrics = services.metrics
         self._forward_reason = forward_reason
+        self._access_log = access_log
         self._security = DoorSecurity(config.server)
         self._cors: AsgiApp | None = None
 
@@ -86,14 +88,7 @@ class Door:
         finally:
             seconds = time.perf_counter() - began
             self._metrics.record(label, status, seconds)
-            if not _access.disabled:
-                _access.info(
-                    "%s %s %d",
-                    request.method,
-                    path,
-                    status,
-                    extra={"route": label, "milliseconds": round(seconds * 1000, 1)},
-                )
+            self._access_log.add(request.request_id, request.method, path, status, label, seconds)
             request_id.reset(token)
 
     async def _answer(self, request: Request, resolution: Resolution, path: str) -> Answer:
