@@ -19,7 +19,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from tracking_server.config import LimitSettings
 from tracking_server.errors import ErrorCode, MlflowError
 from tracking_server.logs import ACCESS_LOGGER, request_context
-from tracking_server.web import WHOLE_BODY
+from tracking_server.web import BODY_FOLLOWS, WHOLE_BODY
 
 _access = logging.getLogger(ACCESS_LOGGER)
 
@@ -35,6 +35,8 @@ _STATUS_LINES = {status.value: b"HTTP/1.1 %d %s\r\n" % (status, status.phrase.en
 class Cycle(RequestResponseCycle):
     """One request and its answer, which costs a third of uvicorn's own (bench: health)."""
 
+    _head: bytes | None = None
+
     def whole_body(self) -> bytes | None:
         """The body, if all of it is here; then ``receive`` has nothing more but the client's leaving."""
         if self.more_body or self.disconnected or self.response_complete:
@@ -46,9 +48,18 @@ class Cycle(RequestResponseCycle):
 
     async def send(self, message: MutableMapping[str, Any]) -> None:  # type: ignore[override]  # as uvicorn's own
         """As ASGI's ``send``. Raises RuntimeError for a header that would break the answer."""
-        if self.response_started or self.flow.write_paused or self.disconnected:
-            await super().send(message)  # type: ignore[arg-type]  # uvicorn's is a union of TypedDicts
+        if self.flow.write_paused and not self.disconnected:
+            await self.flow.drain()
+        if self.disconnected:
             return
+        if not self.response_started:
+            self._start(message)
+        elif self._head is not None:
+            self._finish(message["body"])
+        else:
+            await super().send(message)  # type: ignore[arg-type]  # uvicorn's is a union of TypedDicts
+
+    def _start(self, message: MutableMapping[str, Any]) -> None:
         self.response_started = True
         self.waiting_for_100_continue = False
         status = message["status"]
@@ -72,7 +83,23 @@ class Cycle(RequestResponseCycle):
         head = b"".join(lines)
         if not head.count(b"\n") == head.count(b"\r") == len(lines) or b"\0" in head:
             raise RuntimeError("a header of the answer has a control character")
-        self.transport.write(head)
+        if message.get(BODY_FOLLOWS) and not self.chunked_encoding:
+            self._head = head
+        else:
+            self.transport.write(head)
+
+    def _finish(self, body: bytes) -> None:
+        """Sends head and body by one system call, not two (bench: log-metric)."""
+        assert self._head is not None
+        head, self._head = self._head, None
+        if self.scope["method"] != "HEAD" and len(body) != self.expected_content_length:
+            raise RuntimeError("the answer's body is not as long as its content-length says")
+        self.transport.writelines((head, body) if body else (head,))
+        self.response_complete = True
+        self.message_event.set()
+        if not self.keep_alive:
+            self.transport.close()
+        self.on_response()
 
 
 class LimitedHttpToolsProtocol(HttpToolsProtocol):

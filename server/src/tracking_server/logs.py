@@ -134,4 +134,6 @@ def _extra(record: logging.LogRecord) -> dict[str, object]:
 def one_line(text: str) -> str:
     """``text`` with what could end a line, or move a terminal's cursor, escaped."""
     # A client chooses part of what is logged; it must not be able to begin a line of its own.
+    if text.isprintable():
+        return text
     return _CONTROL.sub(lambda match: match[0].encode("unicode_escape").decode(), text)

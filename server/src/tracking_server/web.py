@@ -9,6 +9,8 @@ HeaderList = Sequence[tuple[bytes, bytes]]
 JSON_HEADERS: HeaderList = ((b"content-type", b"application/json"),)
 WHOLE_BODY = "tracking_server.whole_body"
 """The ASGI extension that hands out a body that has arrived: its "take" returns it, or None if more is to come."""
+BODY_FOLLOWS = "tracking_server.body_follows"
+"""True in an ASGI "http.response.start" whose whole body comes next, so that both can be sent together."""
 
 
 class ClientDisconnected(Exception):
@@ -25,6 +27,7 @@ class Request:
 
     ``client_host`` is the client's address ("" where unknown) and ``scheme`` http or https, both as a trusted proxy
     reports them. ``wait_disconnect`` returns when the client has gone; call it after the body was read to its end.
+    ``first_headers`` are the headers by name, of several the first.
     """
 
     method: str
@@ -39,14 +42,14 @@ class Request:
     client_host: str = ""
     scheme: str = "http"
     wait_disconnect: Callable[[], Awaitable[None]] | None = None
+    first_headers: dict[bytes, bytes] | None = None
     _body: bytes | None = None
-    _first_headers: dict[bytes, bytes] | None = None
 
     def header(self, name: bytes) -> bytes | None:
         """The first value of the header ``name`` (lower case), or None."""
-        if self._first_headers is None:
-            self._first_headers = dict(reversed(self.headers))
-        return self._first_headers.get(name)
+        if self.first_headers is None:
+            self.first_headers = dict(reversed(self.headers))
+        return self.first_headers.get(name)
 
     async def body(self) -> bytes:
         """The whole body. Raises MlflowError 413 above the limit for JSON bodies, 408 when it stalls."""

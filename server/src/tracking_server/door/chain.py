@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from tracking_server.access_log import AccessLog
 from tracking_server.config import Config
-from tracking_server.door.exchange import Exchange, Receive, Scope, Send, request_id_of
+from tracking_server.door.exchange import Exchange, Receive, Scope, Send
 from tracking_server.door.match import Match, Matcher, Options, Redirect, Resolution, refusal
 from tracking_server.door.route import Route
 from tracking_server.door.security import AsgiApp, DoorSecurity
@@ -58,18 +58,21 @@ class Door:
         if refused is not None:
             await Exchange(scope, receive, send, self._limits).answer(refused, ())
         elif b"origin" not in headers:
-            await self._serve(scope, receive, send)
+            await self._serve(scope, receive, send, headers)
         else:
             if self._cors is None:
                 self._cors = self._security.cors(self._serve)
             await self._cors(scope, receive, send)
 
-    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _serve(
+        self, scope: Scope, receive: Receive, send: Send, first_headers: dict[bytes, bytes] | None = None
+    ) -> None:
         began = time.perf_counter()
-        headers = scope["headers"]
+        if first_headers is None:
+            first_headers = _first_of_each(scope["headers"])
         path = self._without_prefix(scope["path"])
         exchange = Exchange(scope, receive, send, self._limits)
-        request = exchange.request(path, headers, request_id_of(_first_of_each(headers).get(b"x-request-id")))
+        request = exchange.request(path, first_headers)
         resolution = self._matcher.match(request.method, path)
         label = resolution.route.label if isinstance(resolution, Match) else _UNMATCHED
         status = 499

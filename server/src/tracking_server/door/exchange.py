@@ -12,11 +12,11 @@ from typing import Any
 from tracking_server.config import LimitSettings
 from tracking_server.errors import ErrorCode, MlflowError
 from tracking_server.web import (
+    BODY_FOLLOWS,
     JSON_HEADERS,
     WHOLE_BODY,
     Answer,
     ClientDisconnected,
-    HeaderList,
     Request,
     Response,
 )
@@ -46,8 +46,8 @@ class Exchange:
         self._patience = limits.body_timeout
         self.started = False
 
-    def request(self, path: str, headers: HeaderList, request_id: str) -> Request:
-        """The request as handlers see it; ``path`` is without the static prefix."""
+    def request(self, path: str, first_headers: dict[bytes, bytes]) -> Request:
+        """The request as handlers see it; ``path`` is without the static prefix. ``first_headers`` as there."""
         scope = self._scope
         client = scope.get("client")
         return Request(
@@ -55,13 +55,14 @@ class Exchange:
             path,
             scope["raw_path"],
             scope["query_string"],
-            headers,
-            request_id,
+            scope["headers"],
+            request_id_of(first_headers.get(b"x-request-id")),
             self.read_body,
             self.stream_body,
             client_host=client[0] if client else "",
             scheme=scope["scheme"],
             wait_disconnect=self.wait_disconnect,
+            first_headers=first_headers,
         )
 
     async def read_body(self) -> bytes:
@@ -108,11 +109,11 @@ class Exchange:
             given = answer.headers is not JSON_HEADERS and any(name == b"content-length" for name, _ in headers)
             if not given and answer.status not in (204, 304):
                 headers.append((b"content-length", b"%d" % len(answer.body)))
-            await self._start(answer.status, headers)
+            await self._start(answer.status, headers, body_follows=True)
             await self._send({"type": "http.response.body", "body": b"" if is_head else answer.body})
             return
         try:
-            await self._start(answer.status, headers)
+            await self._start(answer.status, headers, body_follows=False)
             if not is_head:
                 async for chunk in answer.chunks:
                     await self._send({"type": "http.response.body", "body": chunk, "more_body": True})
@@ -123,11 +124,12 @@ class Exchange:
             if close is not None:
                 await close()
 
-    async def _start(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
+    async def _start(self, status: int, headers: list[tuple[bytes, bytes]], *, body_follows: bool) -> None:
         self.started = True
         if not self._body_read and status in (408, 413):
             headers.append((b"connection", b"close"))
-        await self._send({"type": "http.response.start", "status": status, "headers": headers})
+        start = {"type": "http.response.start", "status": status, "headers": headers, BODY_FOLLOWS: body_follows}
+        await self._send(start)
 
     async def _next_chunk(self) -> tuple[bytes, bool]:
         limit = self._limits.body_timeout
