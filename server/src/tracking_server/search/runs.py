@@ -189,7 +189,9 @@ def _condition(builder: StatementBuilder, comparison: Comparison) -> str:
         return builder.exists(f"{owned} AND {test}")
     if value is None:
         return f"{'NOT ' if comparator == 'IS NULL' else ''}{builder.exists(owned)}"
-    return builder.exists(f"{owned} AND {builder.condition('c.value', comparator, text_value(comparison))}")
+    text = text_value(comparison)
+    short = builder.equal_short_value("c.value", comparator, text) if isinstance(text, str) else ""
+    return builder.exists(f"{owned} AND {builder.condition('c.value', comparator, text)}{short}")
 
 
 def _attribute_condition(builder: StatementBuilder, column: str, comparison: Comparison) -> str:

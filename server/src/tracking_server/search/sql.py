@@ -23,6 +23,9 @@ _GLOB = str.maketrans({"%": "*", "_": "?", "*": "[*]", "?": "[?]", "[": "[[]"})
 ACTIVE_ONLY, DELETED_ONLY, ALL = 1, 2, 3
 """MLflow's view types (mlflow/entities/view_type.py)."""
 
+SHORT_VALUE = 250
+"""The length in characters of the longest parameters and tags that our indexes by value hold (indexes.py)."""
+
 _STAGES = {ACTIVE_ONLY: "= 'active'", DELETED_ONLY: "= 'deleted'", ALL: "IN ('active', 'deleted')"}
 
 
@@ -70,6 +73,14 @@ class StatementBuilder:
     def exists(self, rows: str) -> str:
         """There are ``rows`` (FROM … WHERE …)."""
         return f"EXISTS (SELECT 1 {rows}{self._fence})"
+
+    def equal_short_value(self, column: str, comparator: str, value: str) -> str:
+        """Follows the condition that ``column`` equals ``value``: what our index by value says of all its rows.
+
+        Empty where that index would not have the row. PostgreSQL takes the index only for a statement that says so.
+        """
+        short = self.postgresql and comparator == "=" and len(value) <= SHORT_VALUE
+        return f" AND length({column}) <= {SHORT_VALUE}" if short else ""
 
     def any_integer(self, column: str, values: Sequence[int], *, negated: bool = False) -> str:
         """``column`` of type INTEGER is one of ``values`` (or none of them)."""

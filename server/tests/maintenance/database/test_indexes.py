@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable
 
+import asyncpg
 import psycopg
 import pytest
 
@@ -15,6 +17,7 @@ from tracking_server.search.logged_models import logged_models_page
 from tracking_server.search.model_versions import model_versions_page
 from tracking_server.search.plan import SearchPlan
 from tracking_server.search.runs import runs_page
+from tracking_server.search.sql import SHORT_VALUE
 from tracking_server.store import database as store
 from tracking_server.store.lock_names import UPGRADE_KEY
 
@@ -31,6 +34,10 @@ QUERIES: dict[str, SearchPlan] = {
     ),
     "tracking_server_logged_models_experiment": logged_models_page(POSTGRESQL, ["7"], 50, None, [], [], None),
     "tracking_server_model_versions_run": model_versions_page(POSTGRESQL, 100, f"run_id = '{7:032x}'", [], None),
+    "tracking_server_params_value": runs_page(POSTGRESQL, ["7"], 1, 100, "params.lr = '7'", [], None),
+    "tracking_server_tags_value": runs_page(
+        POSTGRESQL, ["7"], 1, 100, f"tags.`mlflow.parentRunId` = '{7:032x}'", [], None
+    ),
 }
 
 
@@ -64,6 +71,8 @@ def test_each_is_used_by_its_query(postgres_database: str, database_at: Database
             "INSERT INTO runs (run_uuid, start_time, lifecycle_stage, experiment_id, source_type, status)"
             " SELECT lpad(to_hex(g), 32, '0'), g, 'active', 1 + g % 10, 'LOCAL', 'FINISHED'"
             " FROM generate_series(1, 20000) g",
+            "INSERT INTO params (key, value, run_uuid) SELECT 'lr', start_time % 1000, run_uuid FROM runs",
+            "INSERT INTO tags (key, value, run_uuid) SELECT 'mlflow.parentRunId', run_uuid, run_uuid FROM runs",
             "INSERT INTO logged_models (model_id, experiment_id, name, artifact_location, creation_timestamp_ms,"
             " last_updated_timestamp_ms, status, lifecycle_stage)"
             " SELECT 'm-' || g, 1 + g % 100, 'm', 'x', g, g, 2, 'active' FROM generate_series(1, 20000) g",
@@ -122,3 +131,28 @@ def test_an_upgrade_keeps_them(dialect: Dialect, request: pytest.FixtureRequest,
     assert command.run("indexes", "create").returncode == 0
     assert command.upgrade()["differences"] == []
     assert states(command) == {each.name: "present" for each in indexes_of(store.Dialect(dialect))}
+
+
+def test_values_that_are_too_long_for_an_index_are_stored_and_found(
+    postgres_database: str, database_at: DatabaseAt
+) -> None:
+    assert database_at(postgres_database).run("indexes", "create").returncode == 0
+    with psycopg.connect(postgres_database, autocommit=True) as connection:
+        connection.execute("INSERT INTO experiments (experiment_id, name, lifecycle_stage) VALUES (7, 'e', 'active')")
+        for run, length in enumerate((SHORT_VALUE, SHORT_VALUE + 1, 8000)):
+            value = "".join(chr(0x4E00 + (7 * number + number // 100) % 20_000) for number in range(length))
+            run_id = f"{run:032x}"
+            connection.execute(
+                "INSERT INTO runs (run_uuid, lifecycle_stage, experiment_id) VALUES (%s, 'active', 7)", (run_id,)
+            )
+            connection.execute("INSERT INTO tags (key, value, run_uuid) VALUES ('long', %s, %s)", (value, run_id))
+            plan = runs_page(POSTGRESQL, ["7"], 1, 100, f"tags.long = '{value}'", [], None)
+            assert asyncio.run(_found(postgres_database, plan)) == [run_id]
+
+
+async def _found(uri: str, plan: SearchPlan) -> list[str]:
+    connection = await asyncpg.connect(uri)
+    try:
+        return [row["run_uuid"] for row in await connection.fetch(plan.query.postgresql, *plan.arguments)]
+    finally:
+        await connection.close()

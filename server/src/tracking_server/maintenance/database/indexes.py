@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from tracking_server.config import Config
 from tracking_server.exit_codes import ExitCode, FatalError
 from tracking_server.maintenance.database.status import require_native
+from tracking_server.search.sql import SHORT_VALUE
 from tracking_server.store.database import Dialect
 from tracking_server.store.lock_names import UPGRADE_KEY
 from tracking_server.store.postgres.pool import Raw
@@ -75,6 +76,18 @@ INDEXES = (
         "model_versions",
         "(run_id)",
         "the model versions that a run made (model-versions/search)",
+    ),
+    *(
+        Index(
+            f"{PREFIX}{table}_value",
+            table,
+            # Longer ones would not fit into an index.
+            f"(key, value, run_uuid) WHERE length(value) <= {SHORT_VALUE}",
+            f"the runs with a value of one of their {table} (runs/search)",
+            # SQLite's migrations copy whole tables, with what they understand of their indexes.
+            frozenset({Dialect.POSTGRESQL}),
+        )
+        for table in ("params", "tags")
     ),
 )
 
