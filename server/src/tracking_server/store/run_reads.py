@@ -18,7 +18,7 @@ _QUERIES = QueryFile("run_reads")
 
 @dataclass(frozen=True, slots=True)
 class StoredRun:
-    """A run's row (see ``runs_of_page``) and its latest metrics as a JSON array, None for none."""
+    """A run's row (see ``whole_runs``) and its latest metrics as a JSON array, None for none."""
 
     row: Row
     metrics: bytes | None
@@ -31,16 +31,17 @@ class _LatestMetric(msgspec.Struct):
     step: int
 
 
-def _of_page(page: Query) -> Query:
-    return of_page("run_uuid", page, _QUERIES["runs_of_page"])
+def _whole_runs(name: str, source: str, postgresql_column: str = "") -> Query:
+    """The runs "r" of ``source`` (FROM …), whole."""
+    columns = _QUERIES["whole_runs"]
+    sqlite = Query.build(name, f"{columns.sqlite}\n{source}").sqlite
+    return Query(name, f"{columns.postgresql}{postgresql_column}\n{source}", sqlite)
 
 
-_ONE_RUN = _of_page(Query.build("get_run", "SELECT run_uuid FROM runs WHERE run_uuid = $1"))
-_WITH_MODEL_INPUTS = "SELECT run.*, ARRAY({}) AS model_inputs FROM ({}) AS run"
-_GET_RUN = Query(
-    _ONE_RUN.name,
-    _WITH_MODEL_INPUTS.format(_QUERIES["model_inputs"].postgresql, _ONE_RUN.postgresql),
-    _ONE_RUN.sqlite,
+_OF_PAGE = _whole_runs("runs_of_page", "FROM page JOIN runs r ON r.run_uuid = page.run_uuid\nORDER BY page.position")
+# Without what puts a page in order, which is a fifth of the time of one run (bench: get run).
+_GET_RUN = _whole_runs(
+    "get_run", "FROM runs r WHERE r.run_uuid = $1", f",\n  ARRAY({_QUERIES['model_inputs'].postgresql}) AS model_inputs"
 )
 
 
@@ -65,7 +66,7 @@ async def get(database: Database, run_id: str) -> tuple[StoredRun, Sequence[str]
 
 async def search(database: Database, plan: SearchPlan) -> tuple[Sequence[StoredRun], str | None]:
     """The runs of one page in order, and the next page's token."""
-    query = _of_page(plan.query)
+    query = of_page("run_uuid", plan.query, _OF_PAGE)
     if database.dialect is Dialect.POSTGRESQL:
         # One statement is one snapshot: no transaction, no further round trips.
         runs = [_stored(row) for row in await database.fetch(query, *plan.arguments)]

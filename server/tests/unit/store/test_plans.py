@@ -108,7 +108,7 @@ async def test_no_table_is_read_whole(uri: str, operation: Callable[[Database], 
 
 _KEPT_PLANS = Query.build(
     "kept_plans",
-    "SELECT count(*) FROM pg_prepared_statements WHERE statement ~ 'WITH page AS [(]' AND generic_plans > 0",
+    "SELECT count(*) FROM pg_prepared_statements WHERE statement ~ 'FROM latest_metrics [m]' AND generic_plans > 0",
 )
 
 

@@ -1,6 +1,6 @@
--- name: runs_of_page (postgresql)
--- Follows "WITH page AS (…)", which names run_uuid and position. PostgreSQL builds the JSON, the quickest way to hand
--- over thousands of small rows; text is put together by hand because json_build_object is slower.
+-- name: whole_runs (postgresql)
+-- "FROM … runs r …" follows. PostgreSQL builds the JSON, the quickest way to hand over thousands of small rows; text is
+-- put together by hand because json_build_object is slower.
 SELECT r.run_uuid, r.experiment_id, r.user_id, r.status, r.start_time, r.end_time, r.artifact_uri, r.lifecycle_stage,
        coalesce(nullif(r.name, ''), (SELECT t.value FROM tags t WHERE t.run_uuid = r.run_uuid AND t.key = 'mlflow.runName'),
                 r.name) AS name,
@@ -28,10 +28,8 @@ SELECT r.run_uuid, r.experiment_id, r.user_id, r.status, r.start_time, r.end_tim
        (SELECT json_agg(json_build_object('model_id', o.destination_id, 'step', o.step))
           FROM inputs o WHERE o.source_type = 'RUN_OUTPUT' AND o.source_id = r.run_uuid
                           AND o.destination_type = 'MODEL_OUTPUT')::text AS model_outputs
-  FROM page JOIN runs r ON r.run_uuid = page.run_uuid
- ORDER BY page.position
 
--- name: runs_of_page (sqlite)
+-- name: whole_runs (sqlite)
 -- differs because SQLite's JSON functions round floats: the metrics are read as rows, by metrics_of_runs
 SELECT r.run_uuid, r.experiment_id, r.user_id, r.status, r.start_time, r.end_time, r.artifact_uri, r.lifecycle_stage,
        coalesce(nullif(r.name, ''), (SELECT t.value FROM tags t WHERE t.run_uuid = r.run_uuid AND t.key = 'mlflow.runName'),
@@ -53,15 +51,13 @@ SELECT r.run_uuid, r.experiment_id, r.user_id, r.status, r.start_time, r.end_tim
        (SELECT nullif(json_group_array(json_object('model_id', o.destination_id, 'step', o.step)), '[]')
           FROM inputs o WHERE o.source_type = 'RUN_OUTPUT' AND o.source_id = r.run_uuid
                           AND o.destination_type = 'MODEL_OUTPUT') AS model_outputs
-  FROM page JOIN runs r ON r.run_uuid = page.run_uuid
- ORDER BY page.position
 
 -- name: metrics_of_runs (sqlite)
 SELECT run_uuid, key, value, timestamp, step, is_nan FROM latest_metrics
  WHERE run_uuid IN (SELECT value FROM json_each($1))
 
 -- name: metrics_of_runs (postgresql)
--- differs because runs_of_page has the metrics here already: never called
+-- differs because whole_runs has the metrics here already: never called
 SELECT run_uuid, key, value, timestamp, step, is_nan FROM latest_metrics WHERE run_uuid = ANY($1::text[])
 
 -- name: model_inputs
