@@ -62,7 +62,7 @@ def _measure_all(deployed: Deployment, runs: Mapping[str, RunIds], options: Opti
         for scenario in wanted:
             compare_answers(contestants, scenario, results)
             for connections in scenario.connections:
-                if options.connections and connections not in options.connections:
+                if not options.wants(scenario.name, connections):
                     continue
                 cells = measure(
                     contestants,

@@ -24,7 +24,7 @@ from support.s3 import S3Server
 # A slow server's rounds are as long as it takes to give each client so many answers, but no longer than so many times.
 _ANSWERS = 4
 _LONGEST = 6
-_DRAINING_SECONDS = 10
+_DRAINING_SECONDS = 30
 
 _BENCH = Path(__file__).resolve().parent.parent
 
@@ -35,7 +35,7 @@ class Contestant(Protocol):
     name: str
     rounds: int
 
-    def takes_part(self, scenario: Scenario) -> bool: ...
+    def takes_part(self, scenario: Scenario, connections: int) -> bool: ...
 
     def prepare(self, scenario: Scenario, connections: int, seconds: int) -> None:
         """Called once before the first round of a scenario at a number of connections, with the rounds' length."""
@@ -93,15 +93,19 @@ class Database:
 class ServerSide:
     """A server with its copy of the database, under wrk."""
 
-    def __init__(self, name: str, server: ServerProcess, database: Database, rounds: int = 1000) -> None:
+    def __init__(
+        self, name: str, server: ServerProcess, database: Database, rounds: int = 1000, most_connections: int = 1000
+    ) -> None:
         self.name = name
         self.rounds = rounds
         self.server = server
         self.database = database
+        self._rounds = rounds
+        self._most_connections = most_connections
         self._least_seconds = 0
 
-    def takes_part(self, scenario: Scenario) -> bool:
-        return True
+    def takes_part(self, scenario: Scenario, connections: int) -> bool:
+        return connections <= self._most_connections
 
     def prepare(self, scenario: Scenario, connections: int, seconds: int) -> None:
         """Load that is not measured, so that no round is the first of its kind.
@@ -110,6 +114,7 @@ class ServerSide:
         server that works on all requests at once would have finished none.
         """
         self.database.vacuum(scenario)
+        self.rounds = self._rounds
         self._least_seconds = 0
         clients = sum(part.connections or connections for part in scenario.parts)
         if _good(self.run(scenario, connections, 1)) >= clients:
@@ -131,6 +136,9 @@ class ServerSide:
         loads = load.run(self.server.url, programs, max(seconds, self._least_seconds))
         cpu = usage.cpu_seconds(self.server) - cpu
         got_done = self._drain()
+        if not got_done:
+            # A minute to start it for each round: overrun, it is measured once.
+            self.rounds = 1
         self.database.number += max(one.requests for one in loads) + 2 * connections
         after = self.database.stored_rows(scenario, number)
         good = sum(one.requests - one.bad_status for one in loads)
@@ -201,7 +209,7 @@ class Noop:
         self.server = _NoopServer(folder)
         self._model = model
 
-    def takes_part(self, scenario: Scenario) -> bool:
+    def takes_part(self, scenario: Scenario, connections: int) -> bool:
         return scenario.driver is None and scenario.kind in ("read", "write")
 
     def prepare(self, scenario: Scenario, connections: int, seconds: int) -> None:
@@ -238,7 +246,7 @@ class DriverAlone:
         self._coalescing = coalescing
         self._together = 1
 
-    def takes_part(self, scenario: Scenario) -> bool:
+    def takes_part(self, scenario: Scenario, connections: int) -> bool:
         return scenario.driver is not None
 
     def prepare(self, scenario: Scenario, connections: int, seconds: int) -> None:
@@ -292,7 +300,7 @@ class SdkAlone:
         self._s3 = s3
         s3.create_bucket("sdk")
 
-    def takes_part(self, scenario: Scenario) -> bool:
+    def takes_part(self, scenario: Scenario, connections: int) -> bool:
         return scenario.kind == "artifact"
 
     def prepare(self, scenario: Scenario, connections: int, seconds: int) -> None:

@@ -144,8 +144,11 @@ class Deployment:
                 if name in self.choices.contestants:
                     database = self.copy(name)
                     server = stack.enter_context(self.server(name, database))
-                    # The default form is shown, not compared with: one round does.
-                    chosen.append(ServerSide(name, server, database, rounds=1 if name == STOCK_DEFAULT else 1000))
+                    if name == STOCK_DEFAULT:
+                        # Shown, not compared with: one round does, by as many clients as it can bear.
+                        chosen.append(ServerSide(name, server, database, rounds=1, most_connections=8))
+                    else:
+                        chosen.append(ServerSide(name, server, database))
             for name in (DRIVER, DRIVER_COALESCING):
                 if name in self.choices.contestants:
                     chosen.append(DriverAlone(name, self.copy(name), coalescing=name == DRIVER_COALESCING))

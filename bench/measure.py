@@ -24,7 +24,7 @@ def measure(
 
     A bad round of stock's is recorded; one of ours goes into the failures of ``results`` too.
     """
-    taking_part = [one for one in contestants if one.takes_part(scenario)]
+    taking_part = [one for one in contestants if one.takes_part(scenario, connections)]
     cells = [
         Cell(scenario=scenario.cell_name(part), connections=part.connections or connections, kind=scenario.kind)
         for part in scenario.parts

@@ -34,9 +34,11 @@ class Options:
     settings: dict[str, dict[str, Value]]
     json: Path | None
 
-    def wants(self, name: str) -> bool:
-        """Whether ``only`` lets a scenario or another part of the benchmark be measured."""
-        return not self.only or any(word in name for word in self.only)
+    def wants(self, name: str, connections: int | None = None) -> bool:
+        """Whether ``only`` lets a scenario or another part of the benchmark be measured, at so many connections."""
+        if connections is not None and self.connections and connections not in self.connections:
+            return False
+        return not self.only or any(_fits(text, name, connections) for text in self.only)
 
     def described(self) -> dict[str, str]:
         """For the results: what changes figures."""
@@ -61,8 +63,9 @@ def parse(arguments: Sequence[str], description: str) -> Options:
         "--only",
         action="append",
         default=[],
-        metavar="TEXT",
-        help="scenarios whose name contains this; also: footprint, 1 GiB, first load. May be given again",
+        metavar="TEXT[@CONNECTIONS]",
+        help="scenarios whose name contains this (log-batch), or of those one size (log-batch@64); also: footprint,"
+        " 1 GiB, first load. May be given again",
     )
     parser.add_argument("--connections", type=int, action="append", default=[], help="only at so many; may be repeated")
     parser.add_argument(
@@ -101,6 +104,11 @@ def parse(arguments: Sequence[str], description: str) -> Options:
         settings=settings,
         json=found.json,
     )
+
+
+def _fits(text: str, name: str, connections: int | None) -> bool:
+    wanted, _, at = text.partition("@")
+    return wanted in name and (connections is None or at in ("", str(connections)))
 
 
 def _settings(given: Sequence[str]) -> dict[str, dict[str, Value]]:

@@ -52,7 +52,7 @@ class Writer(threading.Thread):
         self._number = number
         self._experiment = experiment
         self._runs = runs
-        self._random = random.Random(number)  # noqa: S311  the same calls in every run
+        self._random = random.Random(number)
         self._connection: http.client.HTTPConnection | None = None
 
     def run(self) -> None:

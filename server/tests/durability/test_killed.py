@@ -120,7 +120,7 @@ def write_one_run(server: TrackingServer, uri: str) -> None:
 
     threads = []
     for writer in range(32):
-        chance = random.Random(writer)  # noqa: S311  the same calls in every run
+        chance = random.Random(writer)
         batches = []
         for step in range(5):
             keys = [f"k{number}" for number in range(20)]

@@ -75,12 +75,12 @@ def fields_present(name: str, *fields: str) -> Rule:
 
 def at_most(limit: int, message: str | None = None) -> Rule:
     """An integer no larger than ``limit``."""
-    return Rule(lambda value: int(value) <= limit, message=message)  # type: ignore[call-overload]
+    return Rule(lambda value: int(value) <= limit, message=message)  # type: ignore[call-overload]  # as above
 
 
 def within(low: int, high: int, message: str | None = None) -> Rule:
     """An integer from ``low`` to ``high``, both included."""
-    return Rule(lambda value: low <= int(value) <= high, message=message)  # type: ignore[call-overload]
+    return Rule(lambda value: low <= int(value) <= high, message=message)  # type: ignore[call-overload]  # as above
 
 
 def _broken(rule: Rule, name: str, value: object) -> MlflowError:

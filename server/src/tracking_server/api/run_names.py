@@ -20,4 +20,4 @@ _ANIMALS = (
 def random_run_name() -> str:
     """A name of at most 20 characters, as long as stock's (mlflow/utils/name_utils.py)."""
     # Names tell runs apart for people; nothing relies on nobody guessing them.
-    return f"{random.choice(_ADJECTIVES)}-{random.choice(_ANIMALS)}-{random.randrange(1000)}"  # noqa: S311
+    return f"{random.choice(_ADJECTIVES)}-{random.choice(_ANIMALS)}-{random.randrange(1000)}"  # noqa: S311  as said

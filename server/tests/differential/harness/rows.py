@@ -69,7 +69,7 @@ class SqliteDump:
             connection.execute("BEGIN")
             found: Rows = {}
             for table in table_order(self._tables(connection)):
-                rows = [dict(row) for row in connection.execute(f'SELECT * FROM "{table}"')]  # noqa: S608 - from schema
+                rows = [dict(row) for row in connection.execute(f'SELECT * FROM "{table}"')]
                 if rows:
                     found[table] = rows
             return found
@@ -79,7 +79,7 @@ class SqliteDump:
             connection.execute("BEGIN IMMEDIATE")
             for table in self._tables(connection):
                 if table not in _KEPT_TABLES:
-                    connection.execute(f'DELETE FROM "{table}"')  # noqa: S608 - names come from the schema
+                    connection.execute(f'DELETE FROM "{table}"')
             connection.execute(_DEFAULT)
             connection.execute(_ANCHOR.format("?").replace("?, ?", "?1, ?2"), anchor(script_number))
             connection.execute("COMMIT")

@@ -38,7 +38,7 @@ def _sqlite(uri: str) -> Iterator[tuple[str, list[dict[str, Any]]]]:
         connection.row_factory = sqlite3.Row
         names = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'")
         for (name,) in names.fetchall():
-            rows = connection.execute(f'SELECT * FROM "{name}"').fetchall()  # noqa: S608  a name of the schema
+            rows = connection.execute(f'SELECT * FROM "{name}"').fetchall()
             declared = {row["name"]: row["type"] for row in connection.execute(f'PRAGMA table_xinfo("{name}")')}
             yield name, [_plain(dict(row), declared) for row in rows]
 

@@ -115,7 +115,7 @@ def test_killed_at_any_time_rows_name_only_what_is_there(databases: Databases, t
     before = read_all(uri)
     files = files_below(old)
     arguments = ("--to", uri, "--artifacts-from", old, "--artifacts-to", new, "--json")
-    chooser, seconds, hits = random.Random(3), 4.0, 0  # noqa: S311  the points of kills, no secrets
+    chooser, seconds, hits = random.Random(3), 4.0, 0
     while hits < 10:
         began = time.monotonic()
         process = subprocess.Popen(command(*arguments), stdout=subprocess.DEVNULL, env=plain_environment())

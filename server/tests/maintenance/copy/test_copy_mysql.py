@@ -65,7 +65,7 @@ def test_mysql_is_copied(databases: Databases, mariadb: MariaDbServer, tmp_path:
         expected = {}
         cursor.execute("SHOW TABLES")
         for (name,) in cursor.fetchall():
-            cursor.execute(f"SELECT * FROM `{name}`")  # noqa: S608  a name of the schema
+            cursor.execute(f"SELECT * FROM `{name}`")
             names = [column[0] for column in cursor.description]
             expected[name] = [
                 {

@@ -84,7 +84,7 @@ def rows_of(uri: str) -> Rows:
     with engine_of(uri).connect() as connection:
         return {
             name: sorted(
-                (tuple(row) for row in connection.exec_driver_sql(f'SELECT * FROM "{name}"')),  # noqa: S608 (of the schema)
+                (tuple(row) for row in connection.exec_driver_sql(f'SELECT * FROM "{name}"')),
                 key=repr,
             )
             for name in sorted(sa.inspect(connection).get_table_names())

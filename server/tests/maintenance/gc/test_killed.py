@@ -83,7 +83,7 @@ def test_killed_and_called_again(
     undisturbed = copies.left(uri)
 
     seed = random.SystemRandom().randrange(2**32)
-    chance = random.Random(seed)  # noqa: S311  no secret, and a seed to tell
+    chance = random.Random(seed)
     hits = attempts = 0
     while hits < kills:
         uri = copies.make()

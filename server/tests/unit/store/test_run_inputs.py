@@ -28,8 +28,7 @@ def mlflow_place(database: str) -> Place:
         connection.execute("INSERT INTO experiments (experiment_id, name, workspace) VALUES (1, 'e', 'default')")
         for number in range(RUNS):
             connection.execute(
-                "INSERT INTO runs (run_uuid, lifecycle_stage, experiment_id)"  # noqa: S608 - a number of ours
-                f" VALUES ('run{number}', 'active', 1)"
+                f"INSERT INTO runs (run_uuid, lifecycle_stage, experiment_id) VALUES ('run{number}', 'active', 1)"
             )
     return place
 

@@ -104,7 +104,7 @@ async def _sqlite_sizes(connection: Connection, tables: Sizes) -> Sizes:
     found: dict[str, tuple[int | None, int | None]] = {}
     for name in tables:
         quoted = '"' + name.replace('"', '""') + '"'
-        row = await connection.fetch_one(Query.build("highest_row", f"SELECT max(rowid) AS n FROM {quoted}"))  # noqa: S608
+        row = await connection.fetch_one(Query.build("highest_row", f"SELECT max(rowid) AS n FROM {quoted}"))  # noqa: S608  quoted
         found[name] = (0 if row is None else row["n"] or 0, None)
     return found
 

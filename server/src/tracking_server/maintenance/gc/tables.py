@@ -123,9 +123,9 @@ def delete_some(kind: Kind, part: Part) -> Query:
     # ctid and rowid, because DELETE takes no LIMIT.
     return Query(
         f"gc_delete_{part.table}",
-        f"DELETE FROM {part.table} WHERE ctid = ANY(ARRAY("  # noqa: S608  names of tables and columns, all ours
+        f"DELETE FROM {part.table} WHERE ctid = ANY(ARRAY("
         f"SELECT ctid FROM {part.table} WHERE {part.column} = ANY($1::{kind.type}[]) LIMIT $2))",
-        f"DELETE FROM {part.table} WHERE rowid IN ("  # noqa: S608
+        f"DELETE FROM {part.table} WHERE rowid IN ("
         f"SELECT rowid FROM {part.table} WHERE {part.column} IN (SELECT value FROM json_each(?1)) LIMIT ?2)",
     )
 
@@ -134,8 +134,8 @@ def delete_entities(kind: Kind) -> Query:
     """Deletes the entities ``$1`` themselves."""
     return Query(
         f"gc_delete_{kind.table}",
-        f"DELETE FROM {kind.table} WHERE {kind.key} = ANY($1::{kind.type}[])",  # noqa: S608
-        f"DELETE FROM {kind.table} WHERE {kind.key} IN (SELECT value FROM json_each(?1))",  # noqa: S608
+        f"DELETE FROM {kind.table} WHERE {kind.key} = ANY($1::{kind.type}[])",
+        f"DELETE FROM {kind.table} WHERE {kind.key} IN (SELECT value FROM json_each(?1))",
     )
 
 
@@ -143,8 +143,8 @@ def count_part(kind: Kind, part: Part) -> Query:
     """Counts the rows of ``part`` that belong to the entities ``$1``."""
     return Query(
         f"gc_count_{part.table}",
-        f"SELECT count(*) FROM {part.table} WHERE {part.column} = ANY($1::{kind.type}[])",  # noqa: S608
-        f"SELECT count(*) FROM {part.table} WHERE {part.column} IN (SELECT value FROM json_each(?1))",  # noqa: S608
+        f"SELECT count(*) FROM {part.table} WHERE {part.column} = ANY($1::{kind.type}[])",
+        f"SELECT count(*) FROM {part.table} WHERE {part.column} IN (SELECT value FROM json_each(?1))",
     )
 
 
@@ -152,7 +152,7 @@ def owned_ids(kind: Kind) -> Query:
     """The ids of at most ``$2`` entities of the experiment ``$1``."""
     return Query.build(
         f"gc_owned_{kind.table}",
-        f"SELECT {kind.key} AS id FROM {kind.table} WHERE experiment_id = $1 LIMIT $2",  # noqa: S608
+        f"SELECT {kind.key} AS id FROM {kind.table} WHERE experiment_id = $1 LIMIT $2",
     )
 
 
@@ -173,7 +173,7 @@ def count_owned(kind: Kind, part: Part | None = None) -> Query:
     owned = f"{kind.table} WHERE experiment_id = {{}} {{}}"
     what = "SELECT count(*) FROM "
     if part is not None:
-        what += f"{part.table} WHERE {part.column} IN (SELECT {kind.key} FROM "  # noqa: S608
+        what += f"{part.table} WHERE {part.column} IN (SELECT {kind.key} FROM "
     end = "" if part is None else ")"
     name = kind.table if part is None else part.table
     return Query(
