@@ -70,9 +70,7 @@ async def create(message: CreateRun, services: Services) -> bytes:
     run_id = uuid.uuid4().hex
     experiment_id = parse_experiment_id(message.experiment_id)
     new = runs.NewRun(run_id, experiment_id, name, message.user_id, message.start_time, tags)
-    artifact_uri = await services.database.write(
-        lambda connection: runs.create(connection, new, lambda root: append_path(root, run_id, "artifacts"))
-    )
+    artifact_uri = await runs.create(services.database, new, lambda root: append_path(root, run_id, "artifacts"))
     info = RunInfo(
         run_uuid=run_id,
         run_id=run_id,

@@ -190,7 +190,9 @@ def _condition(builder: StatementBuilder, comparison: Comparison) -> str:
     if value is None:
         return f"{'NOT ' if comparator == 'IS NULL' else ''}{builder.exists(owned)}"
     text = text_value(comparison)
-    short = builder.equal_short_value("c.value", comparator, text) if isinstance(text, str) else ""
+    short = ""
+    if kind is Kind.TAG and isinstance(text, str):
+        short = builder.equal_short_value("c.value", comparator, text)
     return builder.exists(f"{owned} AND {builder.condition('c.value', comparator, text)}{short}")
 
 

@@ -24,7 +24,7 @@ ACTIVE_ONLY, DELETED_ONLY, ALL = 1, 2, 3
 """MLflow's view types (mlflow/entities/view_type.py)."""
 
 SHORT_VALUE = 250
-"""The length in characters of the longest parameters and tags that our indexes by value hold (indexes.py)."""
+"""The length in characters of the longest tags that our index by value holds (indexes.py)."""
 
 _STAGES = {ACTIVE_ONLY: "= 'active'", DELETED_ONLY: "= 'deleted'", ALL: "IN ('active', 'deleted')"}
 

@@ -23,6 +23,9 @@ class AbsentDatabase:
     async def fetch_one(self, query: Query, *arguments: object) -> Row | None:
         self._refuse()
 
+    async def write_statement(self, query: Query, *arguments: object) -> Sequence[Row]:
+        self._refuse()
+
     async def read(self, work: Work[T]) -> T:
         self._refuse()
 

@@ -94,6 +94,13 @@ class Database(Protocol):
         """As ``fetch``, for the first row."""
         ...
 
+    async def write_statement(self, query: Query, *arguments: object) -> Sequence[Row]:
+        """Runs one writing statement that commits by itself, and returns its rows.
+
+        It may be run again after its commit, when a connection was lost: then it must change nothing, or fail.
+        """
+        ...
+
     async def read(self, work: Work[T]) -> T:
         """Runs ``work``, which needs several statements, in a read-only transaction with one snapshot."""
         ...

@@ -32,6 +32,7 @@ _LOG_METRICS = _QUERIES["log_metrics"]
 _LOG_NEW_METRICS = Query(
     "log_new_metrics", _LOG_METRICS.postgresql.replace("ON CONFLICT DO NOTHING", ""), _LOG_METRICS.sqlite
 )
+_LOG_NEW_PARAMS = _QUERIES["log_new_params"]
 _REPEATS_SECONDS = 60.0
 _MAX_ROWS_IN_GROUP = 1000
 # So many rows keep a second core of PostgreSQL busy (bench: log-batch); fewer are quicker in one commit.
@@ -61,6 +62,10 @@ class LogEntry:
         """Whether it logs metrics and nothing else."""
         return bool(self.metrics) and not self.params and not self.tags
 
+    def has_only_params(self) -> bool:
+        """Whether it logs parameters and nothing else."""
+        return bool(self.params) and not self.metrics and not self.tags
+
 
 def metric_row(run_id: str, key: str, value: float, timestamp: int, step: int) -> MetricRow:
     """A metric as it is stored: NaN as 0 with a mark, the infinities as the largest doubles."""
@@ -80,7 +85,7 @@ class RunLog:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._expect_repeats_until = 0.0
+        self._expect_repeats_until = {_LOG_NEW_METRICS.name: 0.0, _LOG_NEW_PARAMS.name: 0.0}
         crowd = _CROWD if database.dialect is Dialect.POSTGRESQL else None
         self._commits: GroupCommit[LogEntry] = GroupCommit(
             self._write_group, LogEntry.rows, lambda entry: entry.run_id, _MAX_ROWS_IN_GROUP, crowd
@@ -104,8 +109,14 @@ class RunLog:
         return [(await self._write_group([entry]))[0] for entry in entries]
 
     async def _write(self, entries: Sequence[LogEntry]) -> Sequence[Exception | None]:
-        if self._database.dialect is Dialect.POSTGRESQL and all(entry.has_only_metrics() for entry in entries):
-            return await self._write_metrics(entries)
+        if self._database.dialect is Dialect.POSTGRESQL:
+            # One statement commits by itself: no round trips for BEGIN and COMMIT.
+            if all(entry.has_only_metrics() for entry in entries):
+                return await self._write_metrics(entries)
+            if all(entry.has_only_params() for entry in entries):
+                stages = await self._write_params(entries)
+                if stages is not None:
+                    return [_refusal(entry, stages) for entry in entries]
         while True:
             try:
                 return await self._database.write(lambda connection: log_entries(connection, entries))
@@ -114,19 +125,38 @@ class RunLog:
                 continue
 
     async def _write_metrics(self, entries: Sequence[LogEntry]) -> Sequence[Exception | None]:
-        run_ids = sorted({entry.run_id for entry in entries})
-        columns = [list(column) for column in zip(*_metrics_of(entries), strict=True)]
-        # Not reading statements, but such as may be repeated after a lost connection: they change nothing then.
-        rows = None
-        if time.monotonic() >= self._expect_repeats_until:
-            try:
-                rows = await self._database.fetch(_LOG_NEW_METRICS, run_ids, *columns)
-            except IntegrityViolation:
-                self._expect_repeats_until = time.monotonic() + _REPEATS_SECONDS
-        if rows is None:
-            rows = await self._database.fetch(_LOG_METRICS, run_ids, *columns)
-        stages = {row[0]: row[1] for row in rows}
+        rows = _metrics_of(entries)
+        stages = await self._write_new(_LOG_NEW_METRICS, entries, rows)
+        if stages is None:
+            stages = await self._write_rows(_LOG_METRICS, entries, rows)
         return [_refusal(entry, stages) for entry in entries]
+
+    async def _write_params(self, entries: Sequence[LogEntry]) -> dict[str, str] | None:
+        rows = [(entry.run_id, key, value) for entry in entries for key, value in entry.params]
+        try:
+            return await self._write_new(_LOG_NEW_PARAMS, entries, rows)
+        except DataViolation:
+            # Which one it is, and what is said of it, is found where each is looked at.
+            return None
+
+    async def _write_new(
+        self, query: Query, entries: Sequence[LogEntry], rows: Sequence[Sequence[Any]]
+    ) -> dict[str, str] | None:
+        """Writes rows of which none should be there yet, and returns the runs' stages; None where one was there."""
+        if time.monotonic() < self._expect_repeats_until[query.name]:
+            return None
+        try:
+            return await self._write_rows(query, entries, rows)
+        except IntegrityViolation:
+            self._expect_repeats_until[query.name] = time.monotonic() + _REPEATS_SECONDS
+            return None
+
+    async def _write_rows(
+        self, query: Query, entries: Sequence[LogEntry], rows: Sequence[Sequence[Any]]
+    ) -> dict[str, str]:
+        run_ids = sorted({entry.run_id for entry in entries})
+        columns = [list(column) for column in zip(*rows, strict=True)]
+        return {row[0]: row[1] for row in await self._database.write_statement(query, run_ids, *columns)}
 
 
 async def log_entries(connection: Connection, entries: Sequence[LogEntry]) -> Sequence[Exception | None]:

@@ -34,7 +34,6 @@ QUERIES: dict[str, SearchPlan] = {
     ),
     "tracking_server_logged_models_experiment": logged_models_page(POSTGRESQL, ["7"], 50, None, [], [], None),
     "tracking_server_model_versions_run": model_versions_page(POSTGRESQL, 100, f"run_id = '{7:032x}'", [], None),
-    "tracking_server_params_value": runs_page(POSTGRESQL, ["7"], 1, 100, "params.lr = '7'", [], None),
     "tracking_server_tags_value": runs_page(
         POSTGRESQL, ["7"], 1, 100, f"tags.`mlflow.parentRunId` = '{7:032x}'", [], None
     ),
@@ -71,7 +70,6 @@ def test_each_is_used_by_its_query(postgres_database: str, database_at: Database
             "INSERT INTO runs (run_uuid, start_time, lifecycle_stage, experiment_id, source_type, status)"
             " SELECT lpad(to_hex(g), 32, '0'), g, 'active', 1 + g % 10, 'LOCAL', 'FINISHED'"
             " FROM generate_series(1, 20000) g",
-            "INSERT INTO params (key, value, run_uuid) SELECT 'lr', start_time % 1000, run_uuid FROM runs",
             "INSERT INTO tags (key, value, run_uuid) SELECT 'mlflow.parentRunId', run_uuid, run_uuid FROM runs",
             "INSERT INTO logged_models (model_id, experiment_id, name, artifact_location, creation_timestamp_ms,"
             " last_updated_timestamp_ms, status, lifecycle_stage)"

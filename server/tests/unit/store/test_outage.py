@@ -227,6 +227,8 @@ async def test_a_server_turned_standby_is_left(
     with pytest.raises(Unavailable):
         await database.write(insert(2))
     assert time.monotonic() - start < 3
+    with pytest.raises(Unavailable):
+        await database.write_statement(INSERT, 3, "alone")
     assert await count(database) == 1
 
     own_server.execute("ALTER DATABASE {} RESET default_transaction_read_only", name)
@@ -261,8 +263,9 @@ async def test_transaction_pooling_keeps_nothing_between_transactions(own_place:
     stack.push_async_callback(database.close)
 
     await database.write(insert(1))
+    await database.write_statement(INSERT, 2, "alone")
 
-    assert await count(database) == 1
+    assert await count(database) == 2
     left = Query.build("left", "SELECT count(*) FROM pg_prepared_statements WHERE name <> ''")
     assert await database.read(lambda connection: connection.fetch_one(left)) == (0,)
 

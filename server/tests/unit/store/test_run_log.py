@@ -17,7 +17,7 @@ from tracking_server.search.runs import runs_page
 from tracking_server.settings_database import DatabaseUri
 from tracking_server.store import experiments, run_reads, runs
 from tracking_server.store.connect import open_database
-from tracking_server.store.database import Database, DataViolation
+from tracking_server.store.database import Database, DataViolation, IntegrityViolation
 from tracking_server.store.group_commit import GroupCommit
 from tracking_server.store.queries import Query
 from tracking_server.store.run_log import LogEntry, RunLog, metric_row
@@ -43,7 +43,7 @@ async def make_runs(database: Database, count: int) -> list[str]:
     run_ids = [f"{next(_numbers):032x}" for _ in range(count)]
     for run_id in run_ids:
         new = runs.NewRun(run_id, experiment, "name", "user", 1, [])
-        await database.write(lambda connection, new=new: runs.create(connection, new, lambda root: root))  # type: ignore[misc]
+        await runs.create(database, new, lambda root: root)
     return run_ids
 
 
@@ -164,10 +164,66 @@ async def test_statements_per_request(database: Database) -> None:
     batch = LogEntry(run_ids[0], [metric_row(run_ids[0], f"k{i}", 0.5, 1, 1) for i in range(1000)])
     whole_batch = await statements(database, lambda: log.log(batch))
     assert len(whole_batch) == (1 if is_postgres else 3), whole_batch
+    params = LogEntry(run_ids[0], params=[(f"q{i}", "1") for i in range(100)])
+    new_params = await statements(database, lambda: log.log(params))
+    assert len(new_params) == (1 if is_postgres else 3), new_params
+    again = await statements(database, lambda: log.log(params))
+    assert len(again) == 3 if is_postgres else 2, again
     assert (await statements(database, lambda: run_reads.get(database, run_ids[0]))).total() == (
         1 if is_postgres else 3
     )
     assert (await statements(database, lambda: run_reads.search(database, plan))).total() == (1 if is_postgres else 2)
+
+
+async def test_parameters_that_are_there_are_left_or_refused(database: Database) -> None:
+    [run_id, other] = await make_runs(database, 2)
+    log = RunLog(database)
+
+    async def write(run: str, *params: tuple[str, str]) -> str | None:
+        try:
+            await log.log(LogEntry(run, params=params))
+        except MlflowError as error:
+            return str(error.code)
+        return None
+
+    assert await write(run_id, ("a", "1"), ("b", "1")) is None
+    together = await asyncio.gather(
+        write(run_id, ("a", "1"), ("c", "1")),
+        write(run_id, ("b", "2"), ("d", "1")),
+        write(other, ("a", "9")),
+        write("f" * 32, ("a", "1")),
+    )
+    assert list(together) == [None, "INVALID_PARAMETER_VALUE", None, "RESOURCE_DOES_NOT_EXIST"]
+    stored = await values(database, "SELECT run_uuid, key, value FROM params ORDER BY 1, 2")
+    expected = [(run_id, "a", "1"), (run_id, "b", "1"), (run_id, "c", "1"), (other, "a", "9")]
+    assert stored == sorted(expected)
+
+
+async def test_a_pooler_in_transaction_mode_is_no_hindrance(databases: Databases) -> None:
+    uri = databases.create("postgresql")
+    settings = dataclasses.replace(Config().database, uri=DatabaseUri.parse(uri), transaction_pooling=True)
+    database = await open_database(settings)
+    [run_id] = await make_runs(database, 1)
+    log = RunLog(database)
+    await log.log(metric(run_id, "m", 1.0, 1))
+    await log.log(LogEntry(run_id, params=[("p", "1")]))
+    assert await values(database, "SELECT (SELECT count(*) FROM metrics), (SELECT count(*) FROM params)") == [(1, 1)]
+    await database.close()
+    databases.drop(uri)
+
+
+async def test_a_run_whose_statement_is_run_again_after_a_lost_connection_is_made_once(databases: Databases) -> None:
+    uri = databases.create("postgresql")
+    database = await open_database(dataclasses.replace(Config().database, uri=DatabaseUri.parse(uri)))
+    [run_id] = await make_runs(database, 1)
+    new = runs.NewRun(run_id, 1, "name", "user", 1, [("a", "1")])
+    assert await runs.create(database, new, lambda root: f"{root}/x") == "root/1/x"
+    assert await values(database, "SELECT count(*) FROM runs") == [(1,)]
+    with pytest.raises(IntegrityViolation):
+        await runs.create(database, dataclasses.replace(new, run_id="f" * 32, tags=[("a", "1"), ("a", "2")]), str)
+    assert await values(database, "SELECT count(*) FROM runs") == [(1,)]
+    await database.close()
+    databases.drop(uri)
 
 
 async def test_the_default_experiment_is_made_once(database: Database) -> None:

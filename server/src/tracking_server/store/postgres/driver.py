@@ -164,6 +164,18 @@ class PostgresDatabase:
             return await self.read(lambda connection: connection.fetch_one(query, *arguments))
         return await self._attempt(lambda connection: connection.fetch_one(query, *arguments))
 
+    async def write_statement(self, query: Query, *arguments: object) -> Sequence[Row]:
+        if self._options.transaction_pooling:
+            return await self.write(lambda connection: connection.fetch(query, *arguments))
+
+        async def once(connection: PostgresConnection) -> Sequence[Row]:
+            try:
+                return await connection.fetch(query, *arguments)
+            except ReadOnly as error:
+                raise ConnectionLost(str(error)) from error
+
+        return await self._attempt(once)
+
     async def read(self, work: Work[T]) -> T:
         async def once(connection: PostgresConnection) -> T:
             await connection.control(_BEGIN_READ)

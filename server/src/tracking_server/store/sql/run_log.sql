@@ -31,6 +31,23 @@ SELECT run_uuid, lifecycle_stage FROM live
 -- differs because SQLite has no arrays and always writes inside a transaction: never called
 SELECT 1 WHERE 0
 
+-- name: log_new_params (postgresql)
+-- differs as log_metrics does. A parameter that is there already fails the statement: what then holds takes several.
+WITH live AS (
+    SELECT run_uuid, lifecycle_stage FROM runs WHERE run_uuid = ANY($1::text[])
+), stored AS (
+    INSERT INTO params (run_uuid, key, value)
+    SELECT p.run_uuid, p.key, p.value
+      FROM unnest($2::text[], $3::text[], $4::text[]) AS p (run_uuid, key, value)
+      JOIN live ON live.run_uuid = p.run_uuid AND live.lifecycle_stage = 'active'
+     ORDER BY p.run_uuid COLLATE "C", p.key COLLATE "C"
+)
+SELECT run_uuid, lifecycle_stage FROM live
+
+-- name: log_new_params (sqlite)
+-- differs as log_metrics does: never called
+SELECT 1 WHERE 0
+
 -- name: lifecycle_stages (postgresql)
 -- differs because SQLite has no arrays
 SELECT run_uuid, lifecycle_stage FROM runs WHERE run_uuid = ANY($1::text[])

@@ -80,6 +80,9 @@ class SqliteDatabase:
         )
         return row
 
+    async def write_statement(self, query: Query, *arguments: object) -> Sequence[Row]:
+        return await self.write(lambda connection: connection.fetch(query, *arguments))
+
     async def read(self, work: Work[T]) -> T:
         result: T = await self._submit(self._reads, work)
         return result
