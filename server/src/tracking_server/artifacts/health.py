@@ -8,33 +8,45 @@ import time
 from tracking_server.artifacts.destination import ArtifactDestination
 from tracking_server.errors import MlflowError
 
-_REMEMBERED_SECONDS = 15.0
-_PATIENCE_SECONDS = 5.0
+_READY = {"state": "ready"}
+_NO_ANSWER = {"state": "unavailable", "reason": "no answer"}
 
 
 class StorageHealth:
-    """The last known state of one destination."""
+    """The last known state of one destination.
 
-    def __init__(self, destination: ArtifactDestination) -> None:
+    ``remembered`` is for how many seconds it is not asked again, and ``patience`` for how many it may take to answer.
+    """
+
+    def __init__(self, destination: ArtifactDestination, *, remembered: float = 15.0, patience: float = 5.0) -> None:
         self._destination = destination
+        self._remembered = remembered
+        self._patience = patience
         self._state: dict[str, str] = {}
-        self._asked = -_REMEMBERED_SECONDS
+        self._asked = -remembered
+        self._missed = False
 
     async def state(self) -> dict[str, str]:
-        """``state`` is ready, unavailable (with a ``reason``) or forwarded; at most 15 seconds old."""
+        """``state`` is ready, unavailable (with a ``reason``), forwarded, or unknown before the first answer."""
         if not self._destination.is_native:
             return {"state": "forwarded"}
-        if time.monotonic() - self._asked >= _REMEMBERED_SECONDS:
+        if time.monotonic() - self._asked >= self._remembered:
             self._asked = time.monotonic()
-            self._state = await self._ask()
+            found = await self._ask()
+            # One late answer is more often a busy machine than a lost store: the next probe asks at once.
+            self._missed = found == _NO_ANSWER and self._state == _READY and not self._missed
+            if self._missed:
+                self._asked = -self._remembered
+            else:
+                self._state = found
         return self._state or {"state": "unknown"}
 
     async def _ask(self) -> dict[str, str]:
         try:
-            async with asyncio.timeout(_PATIENCE_SECONDS):
+            async with asyncio.timeout(self._patience):
                 await self._destination.store.check()
         except TimeoutError:
-            return {"state": "unavailable", "reason": "no answer"}
+            return _NO_ANSWER
         except MlflowError as error:
             return {"state": "unavailable", "reason": error.message}
-        return {"state": "ready"}
+        return _READY
