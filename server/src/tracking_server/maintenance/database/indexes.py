@@ -77,7 +77,7 @@ INDEXES = (
         "(run_id)",
         "the model versions that a run made (model-versions/search)",
     ),
-    # None for parameters: it would take a third of the speed at which they are logged (bench: log-batch of 100 params).
+    # None for parameters: storing them would cost PostgreSQL half as much again (bench: log-batch of 100 params).
     Index(
         f"{PREFIX}tags_value",
         "tags",
