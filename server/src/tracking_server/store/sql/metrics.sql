@@ -49,8 +49,8 @@ SELECT value, timestamp, step, is_nan, run_uuid FROM metrics INDEXED BY index_me
 
 -- name: samples (postgresql)
 -- differs because PostgreSQL has arrays, and builds the JSON. $3 points of each run, those at which NTILE($3) begins a
--- new bucket, but the last point instead of the last bucket's. A short run's points are simply numbered. Of a long run
--- only the steps are read (from the index alone), the chosen steps' points are then looked up one by one.
+-- new bucket, but the last point instead of the last bucket's. Steps are read first, from the index alone. A short run's
+-- points are then numbered; of a long run those of the chosen steps are looked up one by one.
 SELECT given.run_uuid,
        convert_to(string_agg(
            $6::text || CASE WHEN is_nan THEN '"NaN"'
@@ -61,12 +61,16 @@ SELECT given.run_uuid,
            ',' ORDER BY number), 'UTF8') AS json
   FROM unnest($1::text[]) AS given (run_uuid)
  CROSS JOIN LATERAL (
-    SELECT EXISTS (SELECT FROM metrics
-                    WHERE run_uuid = given.run_uuid AND key = $2 AND step BETWEEN $4::bigint AND $5::bigint
-                   OFFSET 8 * $3::bigint) AS is_long) AS length
+    SELECT steps, cardinality(steps) AS total, cardinality(steps) > 8 * $3::bigint AS is_long
+      -- OFFSET 0, here and below, keeps the planner from doing twice, or for the whole run, what is done once.
+      FROM (SELECT array_agg(step) AS steps
+              FROM (SELECT step FROM metrics
+                     WHERE run_uuid = given.run_uuid AND key = $2 AND step BETWEEN $4::bigint AND $5::bigint
+                     ORDER BY step) AS ordered) AS aggregated
+    OFFSET 0) AS run
  CROSS JOIN LATERAL (
     SELECT number, value, timestamp, step, is_nan
-      FROM (SELECT value, timestamp, step, is_nan, count(*) OVER () AS total,
+      FROM (SELECT value, timestamp, step, is_nan,
                    row_number() OVER (ORDER BY step, timestamp, value, is_nan) AS number
               FROM metrics
              WHERE run_uuid = given.run_uuid AND key = $2 AND step BETWEEN $4::bigint AND $5::bigint
@@ -84,29 +88,20 @@ SELECT given.run_uuid,
                     WHEN steps[number] = steps[number - 1]
                     THEN previous + array_position(steps[previous + 1 : number], steps[number])
                     ELSE number END AS first
-          FROM (SELECT array_agg(step) AS steps, count(*) AS total
-                  FROM (SELECT step FROM metrics
-                         WHERE run_uuid = given.run_uuid AND key = $2 AND step BETWEEN $4::bigint AND $5::bigint
-                           AND is_long
-                         ORDER BY step) AS ordered) AS run
-         CROSS JOIN LATERAL (
-            SELECT (CASE WHEN bucket = $3 - 1 THEN total
-                         ELSE bucket * (total / $3) + least(bucket, total % $3) + 1 END)::integer AS number,
-                   (CASE WHEN bucket > 0
-                         THEN (bucket - 1) * (total / $3) + least(bucket - 1, total % $3) + 1 ELSE 0 END)::integer
-                   AS previous
-              FROM generate_series(0, $3 - 1) AS bucket
-             WHERE total > 0) AS numbers)
+          FROM (SELECT (CASE WHEN bucket = $3 - 1 THEN total
+                             ELSE bucket * (total / $3) + least(bucket, total % $3) + 1 END)::integer AS number,
+                       (CASE WHEN bucket > 0
+                             THEN (bucket - 1) * (total / $3) + least(bucket - 1, total % $3) + 1 ELSE 0 END)::integer
+                       AS previous
+                  FROM generate_series(0, $3 - 1) AS bucket
+                 WHERE is_long) AS numbers)
      SELECT number, value, timestamp, point.step, is_nan
-       FROM (SELECT value, timestamp, chosen.step, is_nan,
-                    first - 1 + row_number() OVER (PARTITION BY chosen.step ORDER BY timestamp, value, is_nan)
-                    AS number
-               FROM chosen
-              CROSS JOIN LATERAL (
-                    -- OFFSET 0 keeps the planner from reading the whole run instead.
-                    SELECT value, timestamp, is_nan FROM metrics
-                     WHERE run_uuid = given.run_uuid AND key = $2 AND step = chosen.step OFFSET 0) AS looked_up
-              WHERE first IS NOT NULL) AS point
+       FROM (SELECT value, timestamp, step, is_nan,
+                    first - 1 + row_number() OVER (PARTITION BY step ORDER BY timestamp, value, is_nan) AS number
+               FROM (SELECT step, value, timestamp, is_nan FROM metrics
+                      WHERE run_uuid = given.run_uuid AND key = $2
+                        AND step = ANY(ARRAY(SELECT step FROM chosen WHERE first IS NOT NULL)) OFFSET 0) AS looked_up
+               JOIN (SELECT step, first FROM chosen WHERE first IS NOT NULL) AS step_of USING (step)) AS point
        JOIN chosen USING (number))) AS sample
  GROUP BY given.run_uuid
 
