@@ -11,6 +11,7 @@ from urllib.parse import urlencode
 
 from bench import seed
 from bench.lua import NUMBER, RUN, Requests, RunIds, Uploads
+from tracking_server.search.page_token import create_page_token
 
 Kind = Literal["write", "read", "artifact", "mixed"]
 
@@ -104,12 +105,14 @@ def _reads(runs: Mapping[str, RunIds]) -> list[Scenario]:
         "order_by": ["metrics.metric_3 DESC"],
     }
     page_of_ten = newest | {"max_results": 10, "order_by": ["attributes.start_time DESC"]}
+    tenth_page = newest | {"page_token": create_page_token(900)}
     models = {"max_results": "100", "filter": "name LIKE 'model-01%'", "order_by": "last_updated_timestamp DESC"}
     return [
         _read("get run", _get("runs/get", run_id=RUN, runs=runs["SEARCHED"]), 1, 8, 64),
         _read("search 100 runs", _post("runs/search", newest), 1, 8, 64),
         _read("search by metric and param", _post("runs/search", filtered), 8),
         _read("search 10 runs", _post("runs/search", page_of_ten), 8, 64),
+        _read("search the tenth page of 100 runs", _post("runs/search", tenth_page), 8),
         _read(
             "search experiments",
             _post("experiments/search", {"max_results": 100, "order_by": ["last_update_time DESC"]}),

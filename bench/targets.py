@@ -40,6 +40,7 @@ def check_targets(results: Results) -> list[Check]:
         _p50(results, "search 100 runs", 8, 25),
         *_faster(results, "search by metric and param", 8, 25),
         *_faster(results, "search 10 runs", 8, 25),
+        *_faster(results, "search the tenth page of 100 runs", 8, 25),
         *_faster(results, "metric history of 25,000", 8, 25),
         *_faster(results, "bulk-interval on 10 runs", 8, 25),
         *_faster(results, "bulk-interval on the longest run", 8, 20),
