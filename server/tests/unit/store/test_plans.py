@@ -15,15 +15,27 @@ from tracking_server.config import Config
 from tracking_server.maintenance.database import indexes
 from tracking_server.search.runs import runs_page
 from tracking_server.settings_database import DatabaseUri
-from tracking_server.store import metrics, run_reads
+from tracking_server.store import experiments, metrics, run_reads
 from tracking_server.store.connect import open_database
 from tracking_server.store.database import Database, Dialect
 from tracking_server.store.queries import Query
 from tracking_server.store.run_log import LogEntry, RunLog, metric_row
 
-_TABLES = ("runs", "metrics", "latest_metrics", "params", "tags", "inputs", "datasets")
+_TABLES = (
+    "runs",
+    "metrics",
+    "latest_metrics",
+    "params",
+    "tags",
+    "inputs",
+    "datasets",
+    "experiments",
+    "experiment_tags",
+)
 _FILL = (
-    "INSERT INTO experiments (name, lifecycle_stage) SELECT 'e' || g, 'active' FROM generate_series(1, 50) g",
+    "INSERT INTO experiments (name, lifecycle_stage) SELECT 'e' || g, 'active' FROM generate_series(1, 2000) g",
+    "INSERT INTO experiment_tags (key, value, experiment_id)"
+    " SELECT 't' || j, 'v', experiment_id FROM experiments, generate_series(1, 5) j",
     "INSERT INTO runs (run_uuid, start_time, lifecycle_stage, experiment_id, source_type, status, artifact_uri)"
     " SELECT lpad(to_hex(g), 32, '0'), g, 'active', 1 + g % 50, 'LOCAL', 'FINISHED', repeat('x', 150)"
     " FROM generate_series(1, 10000) g",
@@ -56,6 +68,8 @@ _OPERATIONS: dict[str, Callable[[Database], Awaitable[object]]] = {
     "search runs": _search(),
     "search runs as the UI does": _search("attributes.start_time DESC"),
     "search runs by values": _search("metrics.m2 DESC", filter_string="metrics.m1 > 0 AND params.p1 = 'v'"),
+    "get experiment": lambda database: experiments.get(database, 7),
+    "get experiment by name": lambda database: experiments.get_by_name(database, "e7"),
     "metric history": lambda database: metrics.history(database, _LONG_RUN, "long", None, 0),
     "metric histories": lambda database: metrics.histories(database, [_LONG_RUN, _RUN], "long", 1000),
     "metric samples": lambda database: metrics.samples(database, [_LONG_RUN, _RUN], "long", 300),

@@ -77,6 +77,12 @@ INDEXES = (
         "(run_id)",
         "the model versions that a run made (model-versions/search)",
     ),
+    Index(
+        f"{PREFIX}experiment_tags_experiment",
+        "experiment_tags",
+        "(experiment_id)",
+        "the tags of an experiment (experiments/get, experiments/search)",
+    ),
     # None for parameters: storing them would cost PostgreSQL half as much again (bench: log-batch of 100 params).
     Index(
         f"{PREFIX}tags_value",

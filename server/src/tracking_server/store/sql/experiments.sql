@@ -2,7 +2,7 @@
 -- Follows "WITH page AS (…)", which names experiment_id and position.
 SELECT e.experiment_id, name, artifact_location, lifecycle_stage, creation_time, last_update_time, workspace, tags
   FROM page JOIN experiments e ON e.experiment_id = page.experiment_id
-       -- All at once: no index of experiment_tags begins with the experiment.
+       -- All at once: of MLflow's own indexes, none of experiment_tags begins with the experiment.
        LEFT JOIN (SELECT experiment_id,
                          '[' || string_agg(
                                     '{"key":' || to_json(key) || coalesce(',"value":' || to_json(value), '') || '}', ','
