@@ -6,8 +6,11 @@ import math
 import statistics
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
+
+T = TypeVar("T")
 
 STOCK, STOCK_DEFAULT, OURS = "stock", "stock default", "ours"
 SMALL, LARGE, STOCK_LARGE = "ours, 1 M rows", "ours, 100 M rows", "stock, 100 M rows"
@@ -137,13 +140,24 @@ class Results(msgspec.Struct, kw_only=True):
 def read(paths: Iterable[Path]) -> Results:
     """The results of one file, or of several put together, where later ones replace what earlier ones have too."""
     parts: Sequence[Results] = [msgspec.json.decode(path.read_bytes(), type=Results) for path in paths]
-    merged = parts[0]
-    for part in parts[1:]:
-        measured = {(cell.scenario, cell.connections) for cell in part.cells}
-        merged.cells = [cell for cell in merged.cells if (cell.scenario, cell.connections) not in measured] + part.cells
-        merged.transfers = part.transfers or merged.transfers
-        merged.footprints = part.footprints or merged.footprints
-        merged.sizes = part.sizes or merged.sizes
-        merged.first_loads = part.first_loads or merged.first_loads
-        merged.failures += part.failures
-    return merged
+    cells = {(cell.scenario, cell.connections): cell for part in parts for cell in part.cells}
+    return Results(
+        machine=_said([part.machine for part in parts]),
+        options=_said([part.options for part in parts]),
+        cells=list(cells.values()),
+        transfers=_last([part.transfers for part in parts]),
+        footprints=_last([part.footprints for part in parts]),
+        first_loads=_last([part.first_loads for part in parts]),
+        sizes=_last([part.sizes for part in parts]),
+        failures=[failure for part in parts for failure in part.failures],
+    )
+
+
+def _last(found: Sequence[list[T]]) -> list[T]:
+    return next((one for one in reversed(found) if one), [])
+
+
+def _said(descriptions: Sequence[dict[str, str]]) -> dict[str, str]:
+    """One description; where the files differ, what each says, in their order."""
+    names = dict.fromkeys(name for one in descriptions for name in one)
+    return {name: ", then ".join(dict.fromkeys(one[name] for one in descriptions if name in one)) for name in names}

@@ -114,10 +114,12 @@ def test_a_later_file_replaces_what_it_measured_anew(tmp_path: Path) -> None:
     first = results(cell("get run", 8, {OURS: [one_round(1)]}), cell("get run", 64, {OURS: [one_round(2)]}))
     first.failures.append("a row was lost")
     second = results(cell("get run", 8, {OURS: [one_round(3)]}))
+    first.machine["commit"], second.machine["commit"] = "abc", "def"
     for number, part in enumerate((first, second)):
         part.write(tmp_path / f"{number}.json")
     merged = read([tmp_path / "0.json", tmp_path / "1.json"])
-    assert {(one.connections, one.rate(OURS)) for one in merged.cells} == {(64, 2), (8, 3)}
+    assert [(one.connections, one.rate(OURS)) for one in merged.cells] == [(8, 3), (64, 2)]
+    assert merged.machine == {"cores": "2", "commit": "abc, then def"}
     assert merged.failures == ["a row was lost"]
 
 
