@@ -36,7 +36,7 @@ _LOG_NEW_PARAMS = _QUERIES["log_new_params"]
 _REPEATS_SECONDS = 60.0
 _MAX_ROWS_IN_GROUP = 1000
 # So many rows keep a second core of PostgreSQL busy (bench: log-batch); fewer are quicker in one commit.
-_CROWD = 300
+_CROWD = 150
 _MAX_DOUBLE = 1.7976931348623157e308
 RUN_NAME_TAG = "mlflow.runName"
 
