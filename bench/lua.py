@@ -99,7 +99,10 @@ class RunIds:
 
 @dataclass(frozen=True, slots=True)
 class Requests:
-    """The requests of a scenario. ``path`` and ``bodies``, which take turns, may hold RUN and NUMBER."""
+    """The requests of a scenario. ``path`` and ``bodies``, which take turns, may hold RUN and NUMBER.
+
+    Each client waits ``delay_ms`` before each, on average.
+    """
 
     method: Literal["GET", "POST"]
     path: str
@@ -175,4 +178,6 @@ def lua_table(values: Mapping[str, str]) -> str:
 
 
 def _delay(milliseconds: int) -> str:
-    return f"delay = function() return {milliseconds} end\n" if milliseconds else ""
+    # Of varying length, for clients that have nothing to do with each other would not ask in step.
+    shortest, longest = milliseconds // 2, milliseconds * 3 // 2
+    return f"delay = function() return math.random({shortest}, {longest}) end\n" if milliseconds else ""

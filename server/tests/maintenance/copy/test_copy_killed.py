@@ -54,11 +54,11 @@ def artifacts(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _kill_and_resume(databases: Databases, folder: Path, source: str, artifacts: Path, kills: int) -> None:
-    """Kills each copy twice, then lets it end, until so many kills have met a running copy."""
+    """Kills each copy twice, then lets it end, until so many kills have met a running copy, and not all at one stage."""
     expected, files = read_all(source), files_below(artifacts)
     chooser = random.Random(kills)
     seconds, stages, hits, attempts = 6.0, set[str](), 0, 0
-    while hits < kills:
+    while hits < kills or (len(stages) < 2 and attempts < 10 * kills):
         target = databases.postgresql()
         destination = folder / f"copied-{attempts}"
         config = write_config(folder / "target.toml", target, str(destination))
