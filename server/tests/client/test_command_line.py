@@ -75,6 +75,7 @@ def test_experiments_runs_and_artifacts(server: ServerProcess, experiment_id: st
     assert (tmp_path / "notes" / "a.txt").read_text() == "hello"
 
 
+@pytest.mark.slow
 @on_one_server
 def test_a_project_runs(server: ServerProcess, experiment_id: str, tmp_path: Path) -> None:
     (tmp_path / "MLproject").write_text(PROJECT)

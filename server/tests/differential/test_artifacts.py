@@ -448,6 +448,7 @@ def test_the_proxy_answers_natively(servers: Servers) -> None:
     assert reply.headers["cache-control"] == "no-cache"
 
 
+@pytest.mark.slow
 def test_serving_switched_off(start: Starter, databases: Databases, tmp_path: Path) -> None:
     stock = start(
         StockServer(

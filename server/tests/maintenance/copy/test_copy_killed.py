@@ -54,7 +54,7 @@ def artifacts(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _kill_and_resume(databases: Databases, folder: Path, source: str, artifacts: Path, kills: int) -> None:
-    """Kills each copy twice, then lets it end, until so many kills have met a running copy, and not all at one stage."""
+    """Kills each copy twice, then lets it end, until so many kills met a running copy, and not all at one stage."""
     expected, files = read_all(source), files_below(artifacts)
     chooser = random.Random(kills)
     seconds, stages, hits, attempts = 6.0, set[str](), 0, 0

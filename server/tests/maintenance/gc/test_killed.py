@@ -67,7 +67,7 @@ class Copies:
         return everything.dump(uri), files_below(self._artifacts)
 
 
-@pytest.mark.parametrize("dialect", ["sqlite", "postgresql"])
+@pytest.mark.parametrize("dialect", [pytest.param("sqlite", marks=pytest.mark.slow), "postgresql"])
 @pytest.mark.parametrize("kills", [3, pytest.param(100, marks=pytest.mark.slow)])
 def test_killed_and_called_again(
     request: pytest.FixtureRequest, databases: Databases, dialect: Dialect, kills: int, tmp_path: Path
