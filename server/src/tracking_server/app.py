@@ -23,6 +23,7 @@ from tracking_server.services import Services
 from tracking_server.store.absent import AbsentDatabase
 from tracking_server.store.connect import open_database
 from tracking_server.store.database import CannotOpen, StoreError
+from tracking_server.store.new_runs import NewRuns
 from tracking_server.store.run_log import RunLog
 from tracking_server.store.schema import probe
 from tracking_server.ui_files import UiFiles
@@ -47,6 +48,7 @@ class Application:
         self._services = Services(
             config,
             absent,
+            NewRuns(absent),
             RunLog(absent),
             artifacts,
             StorageHealth(artifacts),
@@ -88,6 +90,7 @@ class Application:
                 with contextlib.suppress(asyncio.CancelledError):
                     await task
         self._write_metrics()
+        await self._services.new_runs.close()
         await self._services.run_log.close()
         await self._services.database.close()
         await self._forwarder.close()
@@ -128,7 +131,9 @@ class Application:
             # The supervisor makes the tables of an empty one, and ends the server over any other.
             await database.close()
             return schema.explain()
-        self._services = dataclasses.replace(self._services, database=database, run_log=RunLog(database))
+        self._services = dataclasses.replace(
+            self._services, database=database, new_runs=NewRuns(database), run_log=RunLog(database)
+        )
         self._door.services = self._services
         self._gate.schema = schema
         return None

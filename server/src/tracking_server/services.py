@@ -9,6 +9,7 @@ from tracking_server.artifacts.health import StorageHealth
 from tracking_server.config import Config
 from tracking_server.metrics import RequestMetrics
 from tracking_server.store.database import Database
+from tracking_server.store.new_runs import NewRuns
 from tracking_server.store.run_log import RunLog
 from tracking_server.ui_files import UiFiles
 from tracking_server.upstream.forward import Forwarder
@@ -20,6 +21,7 @@ class Services:
 
     config: Config
     database: Database
+    new_runs: NewRuns
     run_log: RunLog
     artifacts: ArtifactDestination
     storage_health: StorageHealth

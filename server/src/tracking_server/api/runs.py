@@ -18,6 +18,7 @@ from tracking_server.search.runs import runs_page
 from tracking_server.services import Services
 from tracking_server.store import run_reads, runs
 from tracking_server.store.database import Row
+from tracking_server.store.new_runs import NewRun
 from tracking_server.store.run_log import RUN_NAME_TAG
 from tracking_server.store.run_reads import StoredRun
 from tracking_server.uris import append_path
@@ -69,8 +70,17 @@ async def create(message: CreateRun, services: Services) -> bytes:
         raise MlflowError("A run needs an experiment_id.", ErrorCode.BAD_REQUEST)
     run_id = uuid.uuid4().hex
     experiment_id = parse_experiment_id(message.experiment_id)
-    new = runs.NewRun(run_id, experiment_id, name, message.user_id, message.start_time, tags)
-    artifact_uri = await runs.create(services.database, new, lambda root: append_path(root, run_id, "artifacts"))
+    artifact_uri = await services.new_runs.create(
+        NewRun(
+            run_id,
+            experiment_id,
+            name,
+            message.user_id,
+            message.start_time,
+            tags,
+            lambda root: append_path(root, run_id, "artifacts"),
+        )
+    )
     info = RunInfo(
         run_uuid=run_id,
         run_id=run_id,

@@ -79,7 +79,7 @@ async def rename(connection: Connection, experiment_id: int, name: str) -> None:
 async def delete(connection: Connection, experiment_id: int) -> None:
     """Marks an active experiment and all its runs deleted. Raises ForwardRequest where runs have assessments."""
     if await _locked_stage(connection, experiment_id) != "active":
-        raise _no_experiment(experiment_id)
+        raise no_experiment(experiment_id)
     await refuse_if_assessed(connection)
     await connection.execute(_QUERIES["set_lifecycle_stage"], experiment_id, "deleted", now_millis())
     await connection.execute(_QUERIES["delete_runs_of_experiment"], experiment_id, now_millis())
@@ -88,7 +88,7 @@ async def delete(connection: Connection, experiment_id: int) -> None:
 async def restore(connection: Connection, experiment_id: int) -> None:
     """Makes a deleted experiment and all its runs active."""
     if await _locked_stage(connection, experiment_id) != "deleted":
-        raise _no_experiment(experiment_id)
+        raise no_experiment(experiment_id)
     await connection.execute(_QUERIES["set_lifecycle_stage"], experiment_id, "active", now_millis())
     await connection.execute(_QUERIES["restore_runs_of_experiment"], experiment_id)
 
@@ -151,9 +151,10 @@ async def find(source: Database | Connection, query: Query, experiment_id: int) 
             raise
         row = None
     if row is None:
-        raise _no_experiment(experiment_id)
+        raise no_experiment(experiment_id)
     return row
 
 
-def _no_experiment(experiment_id: int) -> MlflowError:
+def no_experiment(experiment_id: int) -> MlflowError:
+    """There is no such experiment."""
     return does_not_exist(f"No Experiment with id={experiment_id} exists")

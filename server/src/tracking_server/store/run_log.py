@@ -20,7 +20,6 @@ from tracking_server.store.database import (
     DataViolation,
     Dialect,
     IntegrityViolation,
-    StoreError,
 )
 from tracking_server.store.group_commit import GroupCommit
 from tracking_server.store.queries import Query, QueryFile
@@ -87,8 +86,8 @@ class RunLog:
         self._database = database
         self._expect_repeats_until = {_LOG_NEW_METRICS.name: 0.0, _LOG_NEW_PARAMS.name: 0.0}
         crowd = _CROWD if database.dialect is Dialect.POSTGRESQL else None
-        self._commits: GroupCommit[LogEntry] = GroupCommit(
-            self._write_group, LogEntry.rows, lambda entry: entry.run_id, _MAX_ROWS_IN_GROUP, crowd
+        self._commits: GroupCommit[LogEntry, None] = GroupCommit(
+            self._write, LogEntry.rows, lambda entry: entry.run_id, _MAX_ROWS_IN_GROUP, crowd
         )
 
     async def log(self, entry: LogEntry) -> None:
@@ -98,15 +97,6 @@ class RunLog:
     async def close(self) -> None:
         """Returns when everything accepted is answered."""
         await self._commits.close()
-
-    async def _write_group(self, entries: Sequence[LogEntry]) -> Sequence[Exception | None]:
-        try:
-            return await self._write(entries)
-        except StoreError as error:
-            if len(entries) == 1:
-                return [error]
-        # One entry's value does not fit: written one by one, only that one fails.
-        return [(await self._write_group([entry]))[0] for entry in entries]
 
     async def _write(self, entries: Sequence[LogEntry]) -> Sequence[Exception | None]:
         if self._database.dialect is Dialect.POSTGRESQL:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import secrets
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -13,6 +14,9 @@ import psycopg
 import pytest
 
 from support.postgres import PostgresServer
+from tracking_server.config import Config
+from tracking_server.settings_database import DatabaseUri
+from tracking_server.store import connect
 from tracking_server.store.database import Connection, Database, Dialect
 from tracking_server.store.postgres import PostgresDatabase, PostgresOptions
 from tracking_server.store.queries import Query
@@ -102,6 +106,14 @@ async def store(open_database: Open) -> Database:
     database = await open_database()
     await database.write(lambda connection: connection.execute(CREATE))
     return database
+
+
+@pytest.fixture
+async def opened(database: str) -> AsyncIterator[Database]:
+    """A new database of each kind with MLflow's schema, opened as the server opens it."""
+    store = await connect.open_database(dataclasses.replace(Config().database, uri=DatabaseUri.parse(database)))
+    yield store
+    await store.close()
 
 
 def insert(number: int, name: str | None = None) -> Callable[[Connection], Awaitable[int]]:
