@@ -9,8 +9,11 @@ HeaderList = Sequence[tuple[bytes, bytes]]
 JSON_HEADERS: HeaderList = ((b"content-type", b"application/json"),)
 WHOLE_BODY = "tracking_server.whole_body"
 """The ASGI extension that hands out a body that has arrived: its "take" returns it, or None if more is to come."""
-BODY_FOLLOWS = "tracking_server.body_follows"
-"""True in an ASGI "http.response.start" whose whole body comes next, so that both can be sent together."""
+ANSWER_WHOLE = "tracking_server.answer_whole"
+"""The ASGI extension that takes a whole answer: its "send" takes status, headers, body and whether to hang up.
+
+The headers must give the body's length. False, and nothing is sent, where the client's buffer is full.
+"""
 
 
 class ClientDisconnected(Exception):

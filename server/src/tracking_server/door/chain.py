@@ -16,7 +16,7 @@ from tracking_server.errors import ErrorCode, ForwardRequest, MlflowError
 from tracking_server.logs import request_id
 from tracking_server.services import Services
 from tracking_server.store.database import StoreError
-from tracking_server.web import JSON_HEADERS, Answer, ClientDisconnected, HeaderList, Request, Response
+from tracking_server.web import ANSWER_WHOLE, JSON_HEADERS, Answer, ClientDisconnected, HeaderList, Request, Response
 
 _logger = logging.getLogger(__name__)
 _UNMATCHED = "unmatched"
@@ -62,6 +62,8 @@ class Door:
         else:
             if self._cors is None:
                 self._cors = self._security.cors(self._serve)
+            # Its headers are added to what goes through ``send``.
+            scope.get("extensions", {}).pop(ANSWER_WHOLE, None)
             await self._cors(scope, receive, send)
 
     async def _serve(
