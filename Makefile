@@ -1,6 +1,9 @@
 # Everything is installed below .venv and .tools, from versions and hashes in the requirements files.
 # Targets are stamp files: what has not changed is not done again, and needs no network.
 
+# Servers start many times in tests and benchmarks, and each would compile MLflow's modules for itself.
+unexport PYTHONDONTWRITEBYTECODE
+
 VENV := .venv
 BIN := $(VENV)/bin
 TOOLS := $(CURDIR)/.tools
