@@ -15,7 +15,7 @@ from tracking_server.errors import ErrorCode, ForwardRequest, MlflowError
 from tracking_server.settings_database import DatabaseUri
 from tracking_server.store import experiments
 from tracking_server.store.connect import open_database
-from tracking_server.store.database import Database, Dialect, IntegrityViolation, StoreError
+from tracking_server.store.database import Connection, Database, Dialect, IntegrityViolation, StoreError
 from tracking_server.store.new_runs import NewRun, NewRuns
 from tracking_server.store.queries import Query
 
@@ -111,6 +111,28 @@ async def test_a_group_whose_statement_is_run_again_after_a_lost_connection_is_m
     first = await create_all(database, runs)
     assert await create_all(database, runs) == first
     assert await values(database, "SELECT (SELECT count(*) FROM runs), (SELECT count(*) FROM tags)") == [(3, 6)]
+    await database.close()
+    databases.drop(uri)
+
+
+async def test_an_experiment_that_is_being_deleted_holds_no_run_up(databases: Databases) -> None:
+    uri = databases.create("postgresql")
+    database = await open_database(dataclasses.replace(Config().database, uri=DatabaseUri.parse(uri)))
+    experiment, other = await make_experiment(database), await make_experiment(database)
+    deleted, go_on = asyncio.Event(), asyncio.Event()
+
+    async def delete(connection: Connection) -> None:
+        await experiments.delete(connection, experiment)
+        deleted.set()
+        await go_on.wait()
+
+    deleting = asyncio.create_task(database.write(delete))
+    await deleted.wait()
+    runs = [new_run(experiment), new_run(other)]
+    answers = await asyncio.wait_for(create_all(database, runs), 20)
+    assert answers == [f"root/{run.experiment_id}/{run.run_id}" for run in runs]
+    go_on.set()
+    await deleting
     await database.close()
     databases.drop(uri)
 

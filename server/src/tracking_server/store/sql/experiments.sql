@@ -24,8 +24,9 @@ SELECT e.experiment_id, name, artifact_location, lifecycle_stage, creation_time,
 SELECT lifecycle_stage FROM experiments WHERE experiment_id = $1
 
 -- name: lock_lifecycle_stage (postgresql)
--- differs because a SQLite transaction that writes has the database to itself
-SELECT lifecycle_stage FROM experiments WHERE experiment_id = $1 FOR UPDATE
+-- differs because a SQLite transaction that writes has the database to itself. A stronger lock would make new runs of
+-- the experiment wait, and those of other experiments in their group.
+SELECT lifecycle_stage FROM experiments WHERE experiment_id = $1 FOR NO KEY UPDATE
 
 -- name: lock_lifecycle_stage (sqlite)
 SELECT lifecycle_stage FROM experiments WHERE experiment_id = $1
