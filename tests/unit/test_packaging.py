@@ -174,7 +174,7 @@ def test_what_is_declared_is_used_by_the_charm(kind: str) -> None:
 def test_requirements_pin_hashes_and_name_no_address(name: str) -> None:
     text = (ROOT / name).read_text()
     assert "://" not in text
-    assert "--index-url" not in text
+    assert "index-url" not in text
     lines = [line for line in text.replace("\\\n", "").splitlines() if line and not line.lstrip().startswith("#")]
     assert lines
     assert [line for line in lines if "==" not in line or "--hash=sha256:" not in line] == []

@@ -29,6 +29,7 @@ _LAST_REQUEST = 0.5
 
 
 _STATUS_LINES = {status.value: b"HTTP/1.1 %d %s\r\n" % (status, status.phrase.encode()) for status in http.HTTPStatus}
+_CLOSE = (b"connection", b"close")
 
 
 class Cycle(RequestResponseCycle):
@@ -53,13 +54,8 @@ class Cycle(RequestResponseCycle):
         self.waiting_for_100_continue = False
         if close:
             self.keep_alive = False
-        first = _STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status
-        lines = [first, *[b"%b: %b\r\n" % header for header in (*self.default_headers, *headers)]]
-        lines.append(b"\r\n" if self.keep_alive else b"connection: close\r\n\r\n")
-        head = b"".join(lines)
-        breaks = len(lines) + (not self.keep_alive)
-        if not head.count(b"\n") == head.count(b"\r") == breaks or b"\0" in head:
-            raise RuntimeError("a header of the answer has a control character")
+        ending = () if self.keep_alive else (_CLOSE,)
+        head = _head(status, (*self.default_headers, *headers, *ending))
         self.transport.writelines((head, body) if body else (head,))
         self.response_complete = True
         self.message_event.set()
@@ -214,13 +210,11 @@ class LimitedHttpToolsProtocol(HttpToolsProtocol):
             *self.server_state.default_headers,
             (b"content-type", b"application/json"),
             (b"content-length", b"%d" % len(body)),
-            (b"connection", b"close"),
+            _CLOSE,
             (b"x-request-id", identifier.encode()),
             *error.headers,
         ]
-        lines = [b"HTTP/1.1 %d %s" % (error.status, http.HTTPStatus(error.status).phrase.encode())]
-        lines += [name + b": " + value for name, value in fields]
-        self.transport.write(b"\r\n".join([*lines, b"", body]))
+        self.transport.write(_head(error.status, fields) + body)
         self.flow.resume_reading()
         if self.transport.can_write_eof():
             self.transport.write_eof()
@@ -254,6 +248,16 @@ def limited_protocol(limits: LimitSettings) -> type[asyncio.Protocol]:
     """The protocol class for uvicorn's ``http`` option, with ``limits`` in it."""
     attributes: dict[str, Any] = {"limits": limits}
     return type("LimitedHttpToolsProtocol", (LimitedHttpToolsProtocol,), attributes)
+
+
+def _head(status: int, headers: HeaderList) -> bytes:
+    """An answer up to its body. Raises RuntimeError for a header that would break it."""
+    first = _STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status
+    lines = [first, *[b"%b: %b\r\n" % header for header in headers], b"\r\n"]
+    head = b"".join(lines)
+    if not head.count(b"\n") == head.count(b"\r") == len(lines) or b"\0" in head:
+        raise RuntimeError("a header of the answer has a control character")
+    return head
 
 
 def _header_too_large(limits: LimitSettings) -> MlflowError:

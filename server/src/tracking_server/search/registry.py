@@ -61,7 +61,7 @@ def registry_conditions(
             conditions.append(builder.exists(f"FROM {tags.name} AS t WHERE {tags.same_owner} AND {test}"))
     if not wants_prompts:
         conditions.append(
-            f"NOT EXISTS (SELECT 1 FROM {tags.name} AS p WHERE p.workspace = s.workspace AND p.name = s.name "  # noqa: S608
+            f"NOT EXISTS (SELECT 1 FROM {tags.name} AS p WHERE p.workspace = s.workspace AND p.name = s.name "  # noqa: S608 (a name of ours)
             f"AND p.key = '{_PROMPT_TAG}' AND p.value = 'true')"
         )
     return conditions

@@ -118,6 +118,11 @@ class Database(Protocol):
         ...
 
 
+def columns_of(rows: Iterable[Sequence[object]]) -> list[list[object]]:
+    """The columns of ``rows``, of which each is one argument for PostgreSQL's ``unnest``; none for no row."""
+    return [list(column) for column in zip(*rows, strict=True)]
+
+
 class StoreError(Exception):
     """Base of what a driver's errors are translated into, once, in the driver."""
 

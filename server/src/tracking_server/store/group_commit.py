@@ -13,6 +13,8 @@ from tracking_server.store.database import StoreError
 E = TypeVar("E")
 R = TypeVar("R")
 
+_MAX_ROWS = 1000
+
 WriteGroup = Callable[[Sequence[E]], Awaitable[Sequence[R | Exception]]]
 
 
@@ -39,7 +41,7 @@ class GroupCommit(Generic[E, R]):
         write_group: WriteGroup[E, R],
         weigh: Callable[[E], int],
         owner: Callable[[E], str],
-        max_weight: int,
+        max_weight: int = _MAX_ROWS,
         crowd: int | None = None,
     ) -> None:
         self._write_group = write_group

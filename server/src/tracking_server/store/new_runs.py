@@ -8,13 +8,12 @@ from dataclasses import dataclass
 
 from tracking_server.errors import ForwardRequest, MlflowError
 from tracking_server.store import experiments
-from tracking_server.store.database import Connection, Database, Dialect, IntegrityViolation, Row
+from tracking_server.store.database import Connection, Database, Dialect, IntegrityViolation, Row, columns_of
 from tracking_server.store.group_commit import GroupCommit
 from tracking_server.store.queries import QueryFile
 
 _QUERIES = QueryFile("new_runs")
 _RUN_KEY = "run_pk"
-_MAX_ROWS_IN_GROUP = 1000
 # A few runs, with their tags, keep a second core of PostgreSQL busy.
 _CROWD = 10
 
@@ -50,7 +49,7 @@ class NewRuns:
         crowd = _CROWD if database.dialect is Dialect.POSTGRESQL else None
         # One transaction for all that wait: twice as many runs of 64 clients (bench: create run).
         self._commits: GroupCommit[NewRun, str] = GroupCommit(
-            self._write, NewRun.rows, lambda run: run.run_id, _MAX_ROWS_IN_GROUP, crowd
+            self._write, NewRun.rows, lambda run: run.run_id, crowd=crowd
         )
 
     async def create(self, run: NewRun) -> str:
@@ -73,9 +72,9 @@ class NewRuns:
         located = _located(runs, locations)
         if not located:
             return locations
-        columns = [list(column) for column in zip(*map(_columns, located), strict=True)]
+        columns = columns_of(map(_columns, located))
         tags = [(run.run_id, *tag) for run, _ in located for tag in run.tags]
-        tag_columns = [list(column) for column in zip(*tags, strict=True)] or [[], [], []]
+        tag_columns = columns_of(tags) or [[], [], []]
         try:
             await self._database.write_statement(_QUERIES["insert_tagged_runs"], *columns, *tag_columns)
         except IntegrityViolation as error:
@@ -87,6 +86,7 @@ class NewRuns:
 
 
 async def _write_rows(connection: Connection, runs: Sequence[NewRun]) -> Sequence[str | Exception]:
+    # The driver would refuse an integer of more than 64 bits in a list; here it is an experiment that is not there.
     ids = json.dumps(_experiment_ids(runs))
     locations = _locations(runs, await connection.fetch(_QUERIES["experiments_of_new_runs"], ids))
     located = _located(runs, locations)

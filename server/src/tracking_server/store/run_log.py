@@ -20,6 +20,7 @@ from tracking_server.store.database import (
     DataViolation,
     Dialect,
     IntegrityViolation,
+    columns_of,
 )
 from tracking_server.store.group_commit import GroupCommit
 from tracking_server.store.queries import Query, QueryFile
@@ -33,7 +34,6 @@ _LOG_NEW_METRICS = Query(
 )
 _LOG_NEW_PARAMS = _QUERIES["log_new_params"]
 _REPEATS_SECONDS = 60.0
-_MAX_ROWS_IN_GROUP = 1000
 # So many rows keep a second core of PostgreSQL busy (bench: log-batch); fewer are quicker in one commit.
 _CROWD = 150
 _MAX_DOUBLE = 1.7976931348623157e308
@@ -87,7 +87,7 @@ class RunLog:
         self._expect_repeats_until = {_LOG_NEW_METRICS.name: 0.0, _LOG_NEW_PARAMS.name: 0.0}
         crowd = _CROWD if database.dialect is Dialect.POSTGRESQL else None
         self._commits: GroupCommit[LogEntry, None] = GroupCommit(
-            self._write, LogEntry.rows, lambda entry: entry.run_id, _MAX_ROWS_IN_GROUP, crowd
+            self._write, LogEntry.rows, lambda entry: entry.run_id, crowd=crowd
         )
 
     async def log(self, entry: LogEntry) -> None:
@@ -145,8 +145,7 @@ class RunLog:
         self, query: Query, entries: Sequence[LogEntry], rows: Sequence[Sequence[Any]]
     ) -> dict[str, str]:
         run_ids = sorted({entry.run_id for entry in entries})
-        columns = [list(column) for column in zip(*rows, strict=True)]
-        return {row[0]: row[1] for row in await self._database.write_statement(query, run_ids, *columns)}
+        return {row[0]: row[1] for row in await self._database.write_statement(query, run_ids, *columns_of(rows))}
 
 
 async def log_entries(connection: Connection, entries: Sequence[LogEntry]) -> Sequence[Exception | None]:
@@ -176,7 +175,7 @@ async def _log_params(connection: Connection, entries: Sequence[LogEntry], outco
     wanted = sorted({(entry.run_id, key) for entry in entries for key, _ in entry.params})
     if not wanted:
         return
-    found = await _fetch_batch(connection, _QUERIES["existing_params"], *map(list, zip(*wanted, strict=True)))
+    found = await _fetch_batch(connection, _QUERIES["existing_params"], *columns_of(wanted))
     known = {(row[0], row[1]): row[2] for row in found}
     if connection.dialect is Dialect.POSTGRESQL and any(
         entry.single_param and "\0" in entry.params[0][1] for entry in entries
@@ -248,12 +247,13 @@ async def write_batch(connection: Connection, query: Query, rows: Sequence[Seque
     if not rows:
         return 0
     if connection.dialect is Dialect.POSTGRESQL:
-        return await connection.execute(query, *map(list, zip(*rows, strict=True)))
+        return await connection.execute(query, *columns_of(rows))
     await connection.execute_many(query, rows)
     return len(rows)
 
 
-async def _fetch_batch(connection: Connection, query: Query, *columns: list[str]) -> Sequence[Any]:
+async def _fetch_batch(connection: Connection, query: Query, *columns: list[Any]) -> Sequence[Any]:
     if connection.dialect is Dialect.POSTGRESQL:
         return await connection.fetch(query, *columns)
+    # The driver would refuse a NUL character in a list; here it names nothing that is stored.
     return await connection.fetch(query, *(json.dumps(column) for column in columns))

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import functools
 import itertools
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 import pytest
 
@@ -41,9 +42,9 @@ async def values(database: Database, sql: str, *arguments: object) -> list[tuple
     return [tuple(row) for row in await database.fetch(Query.build("test", sql), *arguments)]
 
 
-async def statements(database: Database, request: Callable[[], object]) -> Counter[str]:
+async def statements(database: Database, request: Callable[[], Awaitable[object]]) -> Counter[str]:
     before = database.statements
-    await request()  # type: ignore[misc]
+    await request()
     return database.statements - before
 
 
@@ -137,7 +138,7 @@ async def test_after_a_repeated_metric_repeats_are_expected(opened: Database) ->
     (run_id,) = await make_runs(opened, 1)
     log = RunLog(opened)
     used = [
-        dict(await statements(opened, lambda number=number: log.log(metric(run_id, "m", 1.0, number))))  # type: ignore[misc]
+        dict(await statements(opened, functools.partial(log.log, metric(run_id, "m", 1.0, number))))
         for number in (1, 2, 2, 3)
     ]
     once, again = "log_new_metrics", "log_metrics"
@@ -214,12 +215,12 @@ async def test_the_default_experiment_is_made_once(opened: Database) -> None:
 async def test_what_is_accepted_is_answered_before_the_end() -> None:
     written: list[int] = []
 
-    async def write(entries: list[int]) -> list[None]:
+    async def write(entries: Sequence[int]) -> list[None]:
         await asyncio.sleep(0.01)
         written.extend(entries)
         return [None] * len(entries)
 
-    commits: GroupCommit[int, None] = GroupCommit(write, lambda entry: 1, str, 3)  # type: ignore[arg-type]
+    commits: GroupCommit[int, None] = GroupCommit(write, lambda entry: 1, str, 3)
     waiting = [asyncio.create_task(commits.submit(number)) for number in range(10)]
     await asyncio.sleep(0)
     await commits.close()
@@ -233,12 +234,12 @@ async def test_a_crowd_is_written_by_two_each_owners_entries_by_one() -> None:
     groups: list[list[str]] = []
     go_on = asyncio.Event()
 
-    async def write(entries: list[str]) -> list[None]:
+    async def write(entries: Sequence[str]) -> list[None]:
         groups.append(list(entries))
         await go_on.wait()
         return [None] * len(entries)
 
-    commits: GroupCommit[str, None] = GroupCommit(write, lambda entry: 1, lambda entry: entry[0], 100, crowd=2)  # type: ignore[arg-type]
+    commits: GroupCommit[str, None] = GroupCommit(write, lambda entry: 1, lambda entry: entry[0], 100, crowd=2)
     waiting = []
     for entry in ("a1", "a2", "b1", "c1", "c2", "a3", "d1"):
         waiting.append(asyncio.create_task(commits.submit(entry)))
