@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import secrets
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -16,12 +17,13 @@ import pytest
 from support.postgres import PostgresServer
 from tracking_server.config import Config
 from tracking_server.settings_database import DatabaseUri
-from tracking_server.store import connect
+from tracking_server.store import connect, experiments
 from tracking_server.store.database import Connection, Database, Dialect
 from tracking_server.store.postgres import PostgresDatabase, PostgresOptions
 from tracking_server.store.queries import Query
 from tracking_server.store.sqlite import SqliteDatabase, SqliteOptions
 
+_numbers = itertools.count(1)
 CREATE = Query.build(
     "create",
     """CREATE TABLE item (
@@ -114,6 +116,18 @@ async def opened(database: str) -> AsyncIterator[Database]:
     store = await connect.open_database(dataclasses.replace(Config().database, uri=DatabaseUri.parse(database)))
     yield store
     await store.close()
+
+
+async def make_experiment(database: Database) -> int:
+    """A new experiment with artifacts below ``root/``, in a database with MLflow's schema."""
+    return await database.write(
+        lambda connection: experiments.create(connection, f"e{next(_numbers)}", [], lambda new_id: f"root/{new_id}")
+    )
+
+
+async def values(database: Database, sql: str, *arguments: object) -> list[tuple[object, ...]]:
+    """What a statement of the test's own reads."""
+    return [tuple(row) for row in await database.fetch(Query.build("test", sql), *arguments)]
 
 
 def insert(number: int, name: str | None = None) -> Callable[[Connection], Awaitable[int]]:

@@ -17,25 +17,15 @@ from tracking_server.store import experiments
 from tracking_server.store.connect import open_database
 from tracking_server.store.database import Connection, Database, Dialect, IntegrityViolation, StoreError
 from tracking_server.store.new_runs import NewRun, NewRuns
-from tracking_server.store.queries import Query
+from unit.store.conftest import make_experiment, values
 
 _numbers = itertools.count(1)
 _TAGS = [("mlflow.runName", "name"), ("a", "1")]
 
 
-async def make_experiment(database: Database) -> int:
-    return await database.write(
-        lambda connection: experiments.create(connection, f"e{next(_numbers)}", [], lambda new_id: f"root/{new_id}")
-    )
-
-
 def new_run(experiment: int, tags: Sequence[tuple[str, str]] = _TAGS) -> NewRun:
     run_id = f"{next(_numbers):032x}"
     return NewRun(run_id, experiment, "name", "user", 17, tags, lambda root: f"{root}/{run_id}")
-
-
-async def values(database: Database, sql: str, *arguments: object) -> list[tuple[object, ...]]:
-    return [tuple(row) for row in await database.fetch(Query.build("test", sql), *arguments)]
 
 
 async def create_all(database: Database, runs: Sequence[NewRun]) -> list[str | BaseException]:

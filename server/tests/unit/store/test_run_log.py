@@ -21,25 +21,19 @@ from tracking_server.store.connect import open_database
 from tracking_server.store.database import Database, DataViolation
 from tracking_server.store.group_commit import GroupCommit
 from tracking_server.store.new_runs import NewRun, NewRuns
-from tracking_server.store.queries import Query
 from tracking_server.store.run_log import LogEntry, RunLog, metric_row
+from unit.store.conftest import make_experiment, values
 
 _numbers = itertools.count(1)
 
 
 async def make_runs(database: Database, count: int) -> list[str]:
-    experiment = await database.write(
-        lambda connection: experiments.create(connection, f"e{next(_numbers)}", [], lambda new_id: f"root/{new_id}")
-    )
+    experiment = await make_experiment(database)
     run_ids = [f"{next(_numbers):032x}" for _ in range(count)]
     new_runs = NewRuns(database)
     for run_id in run_ids:
         await new_runs.create(NewRun(run_id, experiment, "name", "user", 1, [], str))
     return run_ids
-
-
-async def values(database: Database, sql: str, *arguments: object) -> list[tuple[object, ...]]:
-    return [tuple(row) for row in await database.fetch(Query.build("test", sql), *arguments)]
 
 
 async def statements(database: Database, request: Callable[[], Awaitable[object]]) -> Counter[str]:
