@@ -247,7 +247,7 @@ def test_a_changed_option_is_one_restart(unit: MakeUnit, monkeypatch: pytest.Mon
 def test_kubernetes_in_the_way_is_told_and_stops_nothing_else(
     unit: MakeUnit, surroundings: Surroundings, error: Exception, status: type[ops.StatusBase]
 ) -> None:
-    surroundings.cluster_error = error  # type: ignore[assignment]
+    surroundings.cluster_error = error  # type: ignore[assignment]  # one of the parametrized errors
     one = unit(relations=RELATIONS["ready"](), config={"external-service": "node-port"})
     one.run()
     assert isinstance(one.status, status)

@@ -281,7 +281,7 @@ def test_logs_go_to_loki_and_stop_going_there(unit: MakeUnit, monkeypatch: pytes
     [
         ops.pebble.APIError({}, 500, "Internal", "disk full"),
         ops.pebble.ConnectionError("gone"),
-        ops.pebble.ChangeError("exited quickly with code 3", None),  # type: ignore[arg-type]
+        ops.pebble.ChangeError("exited quickly with code 3", None),  # type: ignore[arg-type]  # the change itself is not read
         ops.pebble.TimeoutError("late"),
     ],
 )

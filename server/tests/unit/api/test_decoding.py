@@ -185,7 +185,7 @@ async def our_answer(body: bytes, case: str) -> Any:
     async def read_body() -> bytes:
         return body
 
-    request = Request("POST", "/", b"/", b"", [(b"content-type", b"application/json")], "id", read_body, None)  # type: ignore[arg-type]
+    request = Request("POST", "/", b"/", b"", [(b"content-type", b"application/json")], "id", read_body, None)  # type: ignore[arg-type]  # never streamed
     try:
         message = await decode(request, CASES[case][1], CASES[case][2])
     except MlflowError as error:

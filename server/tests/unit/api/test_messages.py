@@ -98,7 +98,7 @@ def assert_same_message(ours: type[Message], proto: Any) -> None:
         if nested is not None:
             assert_same_message(nested, descriptor.message_type)
         elif not repeated and not field.required and field.default is not None and kind != "map":
-            default = field.default.number if isinstance(field.default, enum.Enum) else field.default  # type: ignore[attr-defined]
+            default = field.default.number if isinstance(field.default, enum.Enum) else field.default  # type: ignore[attr-defined]  # every enum here has numbers
             assert default == descriptor.default_value, (ours, descriptor.name)
 
 

@@ -29,7 +29,7 @@ def reasons(config: Config, schema: Schema | None, environment: dict[str, str] |
 
 def with_stock(**changes: object) -> Config:
     config = Config()
-    return dataclasses.replace(config, stock=dataclasses.replace(config.stock, **changes))  # type: ignore[arg-type]
+    return dataclasses.replace(config, stock=dataclasses.replace(config.stock, **changes))  # type: ignore[arg-type]  # each value fits its setting
 
 
 def test_a_tested_schema_opens_the_gate() -> None:

@@ -20,7 +20,7 @@ async def main(path: str) -> None:
 
     async def client() -> None:
         for number in numbers:
-            await database.write(lambda connection, number=number: connection.execute(insert, number))  # type: ignore[misc]
+            await database.write(lambda connection, number=number: connection.execute(insert, number))  # type: ignore[misc]  # no type for a lambda with a default
             os.write(1, b"%d\n" % number)
 
     await asyncio.gather(*(client() for _ in range(20)))

@@ -60,7 +60,7 @@ async def test_committed_means_on_disk(tmp_path: Path) -> None:
     database = await with_table(tmp_path / "a.db")
     pragmas = {}
     for name in ("journal_mode", "synchronous", "foreign_keys"):
-        row = await database.write(lambda c, name=name: c.fetch_one(Query.build(name, f"PRAGMA {name}")))  # type: ignore[misc]
+        row = await database.write(lambda c, name=name: c.fetch_one(Query.build(name, f"PRAGMA {name}")))  # type: ignore[misc]  # no type for a lambda with a default
         assert row is not None
         pragmas[name] = row[0]
     await database.close()

@@ -18,7 +18,7 @@ from tracking_server.store.queries import Query
 
 _FIRST_TABLES = frozenset(("experiments", "metrics", "params", "runs", "tags"))
 _HOLD_DATA = ("runs", "trace_info", "registered_models", "logged_models")
-_HAS_ROWS = {name: Query.build(f"has_{name}", f"SELECT 1 FROM {name} LIMIT 1") for name in _HOLD_DATA}  # noqa: S608
+_HAS_ROWS = {name: Query.build(f"has_{name}", f"SELECT 1 FROM {name} LIMIT 1") for name in _HOLD_DATA}  # noqa: S608  names of ours
 _HAS_EXPERIMENTS = Query.build("has_experiments", "SELECT 1 FROM experiments WHERE experiment_id <> 0 LIMIT 1")
 _RELATIONS = Query(
     "table_sizes",
